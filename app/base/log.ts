@@ -1,0 +1,110 @@
+import pino from 'pino';
+import pretty from 'pino-pretty';
+
+/** From the quietest to the most talkative. */
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/**
+ * Structured log. `event` is a stable name (`session.opened`) that people search for and
+ * docs/operations lists; everything that varies goes into `fields`. Errors go under the key `err`.
+ */
+export interface Log {
+  error(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  debug(event: string, fields?: LogFields): void;
+  /** A log that carries `fields` in each line. */
+  with(fields: LogFields): Log;
+  setLevel(level: LogLevel): void;
+}
+
+/** Where finished log lines go, each with its line feed. */
+export type LogSink = (line: string) => void;
+
+/** Writes to stderr at once: a line that waits in a buffer is lost in a crash. */
+const stderrSink: LogSink = (line) => {
+  process.stderr.write(line);
+};
+
+/** Creates the program's log: one JSON object a line, or readable text for a person. */
+export function createLog(options: {
+  readonly level: LogLevel;
+  readonly format: 'json' | 'pretty';
+  readonly sink?: LogSink;
+}): Log {
+  const sink = options.sink ?? stderrSink;
+  const written = { write: (line: string) => sink(scrub(line)) };
+  const stream =
+    options.format === 'json'
+      ? written
+      : prettyStream((line) => {
+          written.write(line);
+        });
+  const logger = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      messageKey: 'event',
+      serializers: { err: describeError },
+    },
+    stream,
+  );
+  return wrap(logger);
+}
+
+/** A log that drops everything, for tests that assert nothing about it. */
+export const silentLog: Log = createLog({ level: 'error', format: 'json', sink: () => undefined });
+
+function wrap(logger: pino.Logger): Log {
+  return {
+    error: (event, fields = {}) => logger.error(fields, event),
+    warn: (event, fields = {}) => logger.warn(fields, event),
+    info: (event, fields = {}) => logger.info(fields, event),
+    debug: (event, fields = {}) => logger.debug(fields, event),
+    with: (fields) => wrap(logger.child(fields)),
+    setLevel(level) {
+      logger.level = level;
+    },
+  };
+}
+
+function prettyStream(write: LogSink): { write(line: string): void } {
+  const format = pretty.prettyFactory({
+    colorize: process.stderr.isTTY === true,
+    messageKey: 'event',
+    translateTime: 'SYS:HH:MM:ss.l',
+    singleLine: true,
+  });
+  return { write: (line) => write(format(JSON.parse(line))) };
+}
+
+/** Keeps what a developer needs of an error; its other properties may hold anything. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error ? { code: String(error.code) } : {};
+  const cause = error.cause === undefined ? {} : { cause: describeError(error.cause) };
+  return { name: error.name, message: error.message, ...code, stack: error.stack, ...cause };
+}
+
+/**
+ * What looks like a credential wherever it stands: bearer and basic values, JWTs (Forgejo's tokens),
+ * Forgejo's and our own prefixed tokens, and OAuth parameters of a URL or a form.
+ */
+const CREDENTIALS = [
+  /\b(bearer|basic|token)\s+[A-Za-z0-9._~+/=-]{8,}/gi,
+  /\b(eyJ)[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]+){1,2}/g,
+  /\b(gt[aor]_|fjmcp_(?:at|rt|ac|cs)_)[A-Za-z0-9_-]{6,}/g,
+  /\b((?:code|state|token|access_token|refresh_token|code_verifier|client_secret|password)=)[^&\s"'\\]+/gi,
+];
+
+/** Replaces everything in `text` that looks like a credential; the last wall, not the first. */
+export function scrub(text: string): string {
+  let clean = text;
+  for (const pattern of CREDENTIALS) clean = clean.replace(pattern, '$1[secret]');
+  return clean;
+}

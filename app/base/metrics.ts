@@ -1,0 +1,71 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Seconds; from a call answered by the pipe at once to one that waits for a slow forge. */
+const CALL_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/**
+ * Every number that the broker counts, declared once, with its help text. Facts are counted where
+ * they happen; label values come from closed sets, so no client can make new series.
+ */
+export function createMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = <L extends string = never>(name: string, help: string, labelNames: L[] = []) =>
+    new Counter<L>({ name: `fjmcp_${name}`, help, labelNames, registers });
+  const gauge = <L extends string = never>(name: string, help: string, labelNames: L[] = []) =>
+    new Gauge<L>({ name: `fjmcp_${name}`, help, labelNames, registers });
+  const histogram = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Histogram<L>({
+      name: `fjmcp_${name}`,
+      help,
+      labelNames,
+      buckets: CALL_BUCKETS,
+      registers,
+    });
+  return {
+    registry,
+    httpRequests: counter('http_requests_total', 'HTTP answers by route and status class.', [
+      'route',
+      'status',
+    ]),
+    clientsRegistered: counter('clients_registered_total', 'Registrations by outcome.', [
+      'outcome',
+    ]),
+    authorizations: counter('authorizations_total', 'Authorization requests by outcome.', [
+      'outcome',
+    ]),
+    tokensIssued: counter('tokens_issued_total', 'Token answers by grant type.', ['grant_type']),
+    tokensRefused: counter('tokens_refused_total', 'Token errors by OAuth error code.', ['error']),
+    grantsEnded: counter('grants_ended_total', 'Grants ended by reason.', ['reason']),
+    bearerRefused: counter(
+      'bearer_refused_total',
+      'Requests to /mcp refused by the bearer guard.',
+      ['reason'],
+    ),
+    forgeCalls: counter('forge_calls_total', 'Calls to Forgejo by kind and outcome.', [
+      'call',
+      'outcome',
+    ]),
+    forgeCallSeconds: histogram('forge_call_seconds', 'Duration of calls to Forgejo.', ['call']),
+    sessions: gauge('sessions', 'Sessions that have a child now.'),
+    sessionsEnded: counter('sessions_ended_total', 'Sessions ended by reason.', ['reason']),
+    children: gauge('children', 'Child processes alive now.'),
+    childSpawns: counter('child_spawns_total', 'Children started, by outcome.', ['outcome']),
+    childSpawnSeconds: histogram('child_spawn_seconds', 'Spawn to the answer of initialize.', []),
+    childExits: counter('child_exits_total', 'Children ended, by reason.', ['reason']),
+    childLinesDropped: counter('child_lines_dropped_total', 'Lines of a child dropped by reason.', [
+      'reason',
+    ]),
+    calls: counter('calls_total', 'JSON-RPC requests of clients by outcome.', ['outcome']),
+    callSeconds: histogram('call_seconds', 'JSON-RPC request to its answer.', []),
+    limitsReached: counter('limits_reached_total', 'Requests beyond a limit, by its name.', [
+      'limit',
+    ]),
+    storeFailures: counter('store_failures_total', 'Store operations that failed, by kind.', [
+      'kind',
+    ]),
+    rowsPruned: counter('rows_pruned_total', 'Expired rows deleted, by table.', ['table']),
+  };
+}

@@ -1,0 +1,120 @@
+/** Where the value of a top-level member stands in a JSON text. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+
+/**
+ * Finds the members of the outermost object whose names are in `names`, without building the value.
+ * `text` must be JSON that `JSON.parse` accepts. `duplicate` names a member that stands twice:
+ * two readers may take different ones, so a message with such a member must be refused.
+ * With `stopAfter`, the search ends at the first occurrence of that member.
+ */
+export function topLevelMembers(
+  text: string,
+  names: readonly string[],
+  stopAfter?: string,
+): { readonly spans: ReadonlyMap<string, Span>; readonly duplicate: string | undefined } {
+  const spans = new Map<string, Span>();
+  let at = skipSpace(text, 0) + 1;
+  for (;;) {
+    at = skipSpace(text, at);
+    if (text.charCodeAt(at) !== QUOTE) break;
+    const nameEnd = skipString(text, at);
+    const name = memberName(text, at, nameEnd);
+    const start = skipSpace(text, skipSpace(text, nameEnd) + 1);
+    const end = skipValue(text, start);
+    if (names.includes(name)) {
+      if (spans.has(name)) return { spans, duplicate: name };
+      spans.set(name, { start, end });
+      if (name === stopAfter) break;
+    }
+    at = skipSpace(text, end);
+    if (text.charCodeAt(at) !== COMMA) break;
+    at += 1;
+  }
+  return { spans, duplicate: undefined };
+}
+
+/** The text with the value at `span` replaced by `value`; everything else stays byte for byte. */
+export function spliceSpan(text: string, span: Span, value: string): string {
+  return text.slice(0, span.start) + value + text.slice(span.end);
+}
+
+/** An escaped name may spell `id` too, so it is decoded before it is compared. */
+function memberName(text: string, start: number, end: number): string {
+  const raw = text.slice(start + 1, end - 1);
+  return raw.includes('\\') ? String(JSON.parse(text.slice(start, end))) : raw;
+}
+
+function skipSpace(text: string, from: number): number {
+  let at = from;
+  for (;;) {
+    const code = text.charCodeAt(at);
+    if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return at;
+    at += 1;
+  }
+}
+
+/** From an opening quote to behind its closing one. */
+function skipString(text: string, from: number): number {
+  let at = from + 1;
+  for (;;) {
+    const quote = text.indexOf('"', at);
+    if (quote === -1) return text.length;
+    let escapes = 0;
+    while (text.charCodeAt(quote - 1 - escapes) === BACKSLASH) escapes += 1;
+    if (escapes % 2 === 0) return quote + 1;
+    at = quote + 1;
+  }
+}
+
+function skipValue(text: string, from: number): number {
+  const first = text.charCodeAt(from);
+  if (first === QUOTE) return skipString(text, from);
+  if (first === OPEN_BRACE || first === OPEN_BRACKET) return skipNested(text, from);
+  let at = from;
+  while (at < text.length && !endsScalar(text.charCodeAt(at))) at += 1;
+  return at;
+}
+
+function skipNested(text: string, from: number): number {
+  let depth = 0;
+  let at = from;
+  while (at < text.length) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      at = skipString(text, at);
+      continue;
+    }
+    if (code === OPEN_BRACE || code === OPEN_BRACKET) depth += 1;
+    if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      depth -= 1;
+      if (depth === 0) return at + 1;
+    }
+    at += 1;
+  }
+  return at;
+}
+
+function endsScalar(code: number): boolean {
+  return (
+    code === COMMA ||
+    code === CLOSE_BRACE ||
+    code === CLOSE_BRACKET ||
+    code === COLON ||
+    code === 0x20 ||
+    code === 0x0a ||
+    code === 0x0d ||
+    code === 0x09
+  );
+}
