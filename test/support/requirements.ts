@@ -1,0 +1,33 @@
+import { describe } from 'bun:test';
+import { existsSync } from 'node:fs';
+
+/** Something that a suite needs and that a plain checkout does not bring. */
+export interface Requirement {
+  /** What `FJMCP_TEST_REQUIRE` calls it. */
+  readonly name: string;
+  readonly present: boolean;
+  /** What is missing and how to get it. */
+  readonly sentence: string;
+}
+
+const CHROMIUM_PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+/** Where a Chromium is installed, if one is. */
+export const chromiumPath = CHROMIUM_PATHS.find((path) => existsSync(path));
+
+export const chromium: Requirement = {
+  name: 'chromium',
+  present: chromiumPath !== undefined,
+  sentence: 'no Chromium here: install the Debian package chromium to run the browser suites',
+};
+
+/**
+ * A `describe` that says in a sentence why it skips. Where `FJMCP_TEST_REQUIRE` names the
+ * requirement, a missing one fails instead: CI must not skip what it has installed for.
+ */
+export function describeWith(requirement: Requirement, title: string, body: () => void): void {
+  const required = (process.env['FJMCP_TEST_REQUIRE'] ?? '').split(',').includes(requirement.name);
+  if (!requirement.present && required) throw new Error(requirement.sentence);
+  if (!requirement.present) process.stderr.write(`skipped: ${title}: ${requirement.sentence}\n`);
+  describe.skipIf(!requirement.present)(title, body);
+}
