@@ -1,0 +1,76 @@
+import type { Clock } from '../base/clock.ts';
+import { type Log, scrub } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
+import type { Secret } from '../base/secret.ts';
+import { createLineReader } from './lines.ts';
+
+/** Bytes of one line that reach the log. */
+export const STDERR_LINE_BYTES_MAX = 4096;
+
+/** Lines of one child that reach the log in one second. */
+export const STDERR_LINES_PER_SECOND_MAX = 50;
+
+const WINDOW_MS = 1000;
+
+/** What a child writes to stderr, on its way to the log. */
+export interface StderrLog {
+  push(chunk: Uint8Array): void;
+  /** Logs an unfinished last line and how many were left out; to be called at the pipe's end. */
+  close(): void;
+}
+
+/**
+ * Logs a child's stderr line by line (MCP transports, stdio: it is not an error signal), without
+ * colours and control characters, without what looks like a credential and without the child's own
+ * token. Lines beyond the limits are counted instead, so that a child cannot fill the disk.
+ */
+export function createStderrLog(options: {
+  readonly token: Secret;
+  readonly clock: Clock;
+  /** Names the child's session in each line. */
+  readonly log: Log;
+  readonly metrics: Metrics;
+}): StderrLog {
+  const { token, clock, log, metrics } = options;
+  let windowStart = clock.now();
+  let written = 0;
+  let leftOut = 0;
+
+  const tellLeftOut = (): void => {
+    if (leftOut > 0) log.warn('child.stderr_left_out', { lines: leftOut });
+    leftOut = 0;
+  };
+
+  const reader = createLineReader({
+    lineBytesMax: STDERR_LINE_BYTES_MAX,
+    onLine(line, cut) {
+      if (clock.now() - windowStart >= WINDOW_MS) {
+        tellLeftOut();
+        windowStart = clock.now();
+        written = 0;
+      }
+      if (written >= STDERR_LINES_PER_SECOND_MAX) {
+        leftOut += 1;
+        metrics.childLinesDropped.inc({ reason: 'stderr_rate' });
+        return;
+      }
+      written += 1;
+      log.info('child.stderr', { line: readable(line, cut, token) });
+    },
+  });
+
+  return {
+    push: (chunk) => reader.push(chunk),
+    close() {
+      reader.flush();
+      tellLeftOut();
+    },
+  };
+}
+
+function readable(line: string, cut: boolean, token: Secret): string {
+  const plain = Bun.stripANSI(line).replace(/\p{Cc}/gu, ' ');
+  const clean = scrub(plain.replaceAll(token.reveal(), '[secret]'));
+  // A credential that the cut has shortened no longer looks like one.
+  return cut ? `${clean.replace(/[\w.~+/=-]+$/, '')}[cut]` : clean;
+}
