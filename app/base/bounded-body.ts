@@ -1,0 +1,36 @@
+import { err, ok, type Result } from './result.ts';
+
+/** `too_large`: more than the limit, or says so. `aborted`: the sender went away half-way. */
+export type BodyFault = 'too_large' | 'aborted';
+
+/**
+ * Reads a request body of at most `bytesMax` bytes. A declared length beyond the limit is refused
+ * before anything is read; a body without one (chunked) is counted while it comes and dropped at
+ * the first byte too many, so that nobody decides how much memory a request takes.
+ */
+export async function readBody(
+  request: Request,
+  bytesMax: number,
+): Promise<Result<Uint8Array, BodyFault>> {
+  const declared = Number(request.headers.get('content-length') ?? 0);
+  if (declared > bytesMax) return err('too_large');
+  if (request.body === null) return ok(new Uint8Array(0));
+  const reader = request.body.getReader();
+  const parts: Uint8Array[] = [];
+  let byteCount = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return ok(Buffer.concat(parts));
+      byteCount += value.byteLength;
+      if (byteCount > bytesMax) {
+        // Not awaited: a sender that never stops must not hold the answer back.
+        reader.cancel().catch(() => undefined);
+        return err('too_large');
+      }
+      parts.push(value);
+    }
+  } catch {
+    return err('aborted');
+  }
+}
