@@ -1,4 +1,16 @@
 import type { Secret } from './base/secret.ts';
+import { resolveCommand } from './config/child-command.ts';
+import { findClientSecret, findStoreKey, type ReadFile } from './config/secret-files.ts';
+import { SETTINGS, type Setting, type SettingValues } from './config/settings.ts';
+import {
+  CLIENT_SECRET_NAME,
+  type Environment,
+  type Given,
+  gatherSources,
+  spellings,
+  variableOf,
+} from './config/sources.ts';
+import { readStaticClients } from './config/static-clients.ts';
 
 /** A client that the administrator wrote into the configuration file. */
 export interface StaticClientConfig {
@@ -42,4 +54,116 @@ export interface Config {
   readonly allowedOrigins: readonly string[];
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFormat: 'json' | 'pretty';
+}
+
+/** What the configuration is read from; nothing else of the process is looked at. */
+export interface ConfigInput {
+  /** The arguments after the command. */
+  readonly argv: readonly string[];
+  readonly env: Environment;
+  readonly readFile: ReadFile;
+  /** The absolute path of a program, or null when there is none to run. */
+  readonly which: (program: string) => string | null;
+  /** The absolute form of a path. */
+  readonly resolvePath: (path: string) => string;
+}
+
+/** A configuration that can be served, and what its administrator should know about it. */
+export interface LoadedConfig extends Config {
+  readonly warnings: readonly string[];
+}
+
+export type ConfigOutcome =
+  | { readonly ok: true; readonly value: LoadedConfig }
+  | { readonly ok: false; readonly error: readonly string[] };
+
+/**
+ * Reads flags, environment and file into one configuration. Every fault is told at once, each a
+ * sentence that names flag, variable and key; no sentence holds a secret.
+ */
+export function loadConfig(input: ConfigInput): ConfigOutcome {
+  const sources = gatherSources({
+    argv: input.argv,
+    env: input.env,
+    readText: (path) => new TextDecoder().decode(input.readFile(path).bytes),
+  });
+  const faults = [...sources.faults];
+  const warnings = [...sources.warnings];
+  const values = readSettings(sources.given, faults, warnings);
+  const secret = findClientSecret(values.forgejoClientSecretFile, input.env, input.readFile);
+  const secretName = spellings(`${CLIENT_SECRET_NAME}_FILE`);
+  if (!secret.ok)
+    faults.push(`${variableOf(CLIENT_SECRET_NAME)} or ${secretName}: ${secret.reason}`);
+  const key = findStoreKey(values.storeKeyFile, input.env, input.readFile);
+  if (!key.ok) faults.push(`${spellings(SETTINGS.storeKeyFile.name)}: ${key.reason}`);
+  const statics = readStaticClients(sources.staticClients);
+  faults.push(...statics.faults);
+  if (!isComplete(values) || !secret.ok || !key.ok || faults.length > 0) {
+    return { ok: false, error: faults };
+  }
+  if (secret.warning !== undefined) warnings.push(`${secretName}: ${secret.warning}`);
+  const { forgejoClientSecretFile: _, storeKeyFile: __, ...settings } = values;
+  const forgejoInternalUrl = values.forgejoInternalUrl ?? values.forgejoUrl;
+  const child = resolveCommand(values.childCommand, forgejoInternalUrl, input);
+  if (child.warning !== undefined) {
+    warnings.push(`${spellings(SETTINGS.childCommand.name)}: ${child.warning}`);
+  }
+  return {
+    ok: true,
+    value: {
+      ...settings,
+      forgejoInternalUrl,
+      forgejoClientSecret: secret.value,
+      storeKey: key.value,
+      storePath: input.resolvePath(values.storePath),
+      childCommand: child.argv,
+      staticClients: statics.clients,
+      warnings,
+    },
+  };
+}
+
+type Incomplete = { -readonly [Key in keyof SettingValues]?: SettingValues[Key] };
+
+function readSettings(
+  given: ReadonlyMap<string, Given>,
+  faults: string[],
+  warnings: string[],
+): Incomplete {
+  const values: Incomplete = {};
+  for (const key of Object.keys(SETTINGS) as (keyof SettingValues)[]) {
+    readSetting(key, given, values, faults, warnings);
+  }
+  return values;
+}
+
+function readSetting<Key extends keyof SettingValues>(
+  key: Key,
+  given: ReadonlyMap<string, Given>,
+  values: Incomplete,
+  faults: string[],
+  warnings: string[],
+): void {
+  const setting: Setting<SettingValues[Key]> = SETTINGS[key];
+  const { name, fallback } = setting;
+  const raw = given.get(name)?.raw ?? (fallback.kind === 'text' ? fallback.text : undefined);
+  if (raw === undefined) {
+    if (fallback.kind === 'required')
+      faults.push(`${spellings(name)}: is missing. ${setting.help}`);
+    return;
+  }
+  const outcome = setting.parse(raw);
+  if (!outcome.ok) {
+    faults.push(`${spellings(name)}: ${outcome.reason}`);
+    return;
+  }
+  values[key] = outcome.value;
+  if (outcome.note !== undefined) warnings.push(`${spellings(name)}: ${outcome.note}`);
+}
+
+/** A row that gave neither a value nor a fault is an optional one. */
+function isComplete(values: Incomplete): values is Incomplete & SettingValues {
+  return Object.entries(SETTINGS).every(
+    ([key, setting]) => key in values || setting.fallback.kind === 'optional',
+  );
 }

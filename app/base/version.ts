@@ -1,0 +1,30 @@
+import packageJson from '../../package.json' with { type: 'json' };
+
+/** The version of this program. */
+export const VERSION: string = packageJson.version;
+
+/** What stands where the revision cannot be known. */
+export const UNKNOWN_REVISION = 'unknown';
+
+/** Set by `bun build --define FJMCP_GIT_REVISION='"…"'`; a program run from source has none. */
+declare const FJMCP_GIT_REVISION: string | undefined;
+
+/**
+ * The git revision of this program: the one it was built with, else the commit that is checked out
+ * around its source, else `unknown`. `readText` gives the text of a file below `.git`, or undefined.
+ */
+export function gitRevision(readText: (pathInGit: string) => string | undefined): string {
+  if (typeof FJMCP_GIT_REVISION === 'string') return FJMCP_GIT_REVISION;
+  const head = readText('HEAD')?.trim();
+  if (head === undefined) return UNKNOWN_REVISION;
+  const reference = /^ref: (refs\/[\w./-]+)$/.exec(head)?.[1];
+  if (reference === undefined) return asRevision(head);
+  const loose = readText(reference)?.trim();
+  if (loose !== undefined) return asRevision(loose);
+  const packed = readText('packed-refs')?.split('\n') ?? [];
+  return asRevision(packed.find((line) => line.endsWith(` ${reference}`))?.split(' ')[0] ?? '');
+}
+
+function asRevision(text: string): string {
+  return /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(text) ? text : UNKNOWN_REVISION;
+}

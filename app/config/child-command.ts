@@ -1,0 +1,26 @@
+/** The word of `CHILD_COMMAND` that stands for Forgejo's internal address. */
+const FORGEJO_URL_WORD = '{forgejo_url}';
+
+/**
+ * The argument vector of every child, fixed at start: the address filled in, the program resolved
+ * to an absolute path, so that no later change of directory or PATH picks another one. A program
+ * that is not there is a warning, not a fault: it may be installed while the broker runs, and until
+ * then a call is told so.
+ */
+export function resolveCommand(
+  words: readonly string[],
+  forgejoUrl: string,
+  system: {
+    readonly which: (program: string) => string | null;
+    readonly resolvePath: (path: string) => string;
+  },
+): { readonly argv: readonly string[]; readonly warning?: string } {
+  const [program = '', ...rest] = words.map((word) =>
+    word.replaceAll(FORGEJO_URL_WORD, forgejoUrl),
+  );
+  const wanted = program.includes('/') ? system.resolvePath(program) : program;
+  const found = system.which(wanted);
+  return found === null
+    ? { argv: [wanted, ...rest], warning: `there is no program ${wanted}: no session can start` }
+    : { argv: [system.resolvePath(found), ...rest] };
+}

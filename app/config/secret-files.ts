@@ -1,0 +1,109 @@
+import { Secret } from '../base/secret.ts';
+import { wrong } from './parse.ts';
+import { CLIENT_SECRET_NAME, type Environment, variableOf } from './sources.ts';
+
+/** A file with what is needed to judge it. */
+export interface FileContent {
+  readonly bytes: Uint8Array;
+  readonly isRegular: boolean;
+  /** The permission bits. */
+  readonly mode: number;
+}
+
+/** Reads a whole small file; throws an `Error` whose message says why not. */
+export type ReadFile = (path: string) => FileContent;
+
+type Found<T> =
+  | { readonly ok: true; readonly value: T; readonly warning?: string }
+  | { readonly ok: false; readonly reason: string };
+
+const STORE_KEY_BYTES = 32;
+const READABLE_BY_OTHERS = 0o077;
+
+/**
+ * The upstream client secret: from its variable, its file, or the systemd credential
+ * `forgejo_client_secret`. Never from a flag or the configuration file.
+ */
+export function findClientSecret(
+  filePath: string | undefined,
+  env: Environment,
+  readFile: ReadFile,
+): Found<Secret> {
+  const variable = variableOf(CLIENT_SECRET_NAME);
+  const direct = env[variable] ?? '';
+  if (direct !== '' && filePath !== undefined) {
+    return wrong(`is given twice: as ${variable} and as a file; keep one`);
+  }
+  if (direct !== '') return clientSecret(direct);
+  const path = filePath ?? credential(env, CLIENT_SECRET_NAME.toLowerCase(), readFile);
+  if (path === undefined) {
+    return wrong(`is missing: set ${variable} or ${variable}_FILE, or give a systemd credential`);
+  }
+  const file = attempt(path, readFile);
+  if (!file.ok) return file;
+  const secret = clientSecret(Buffer.from(file.value.bytes).toString('utf8'));
+  return secret.ok && filePath !== undefined && (file.value.mode & 0o007) !== 0
+    ? { ...secret, warning: `${path} can be read by every user of this machine` }
+    : secret;
+}
+
+/**
+ * The store key: 32 raw bytes, or their base64, from a regular file that group and others cannot
+ * touch, or from the systemd credential `store-key`, which systemd guards itself.
+ */
+export function findStoreKey(
+  filePath: string | undefined,
+  env: Environment,
+  readFile: ReadFile,
+): Found<Uint8Array> {
+  const path = filePath ?? credential(env, 'store-key', readFile);
+  if (path === undefined) return wrong(`is missing; ${howToMakeKey('store.key')}`);
+  const file = attempt(path, readFile);
+  if (!file.ok) return wrong(`${file.reason}; ${howToMakeKey(path)}`);
+  if (!file.value.isRegular) return wrong(`${path} is not a regular file`);
+  if (filePath !== undefined && (file.value.mode & READABLE_BY_OTHERS) !== 0) {
+    return wrong(`${path} is open to other users of this machine: chmod 600 '${path}'`);
+  }
+  const key = keyBytes(file.value.bytes);
+  if (key === undefined) {
+    return wrong(`${path} is not a key of 32 bytes, raw or in base64; ${howToMakeKey(path)}`);
+  }
+  // A file of zeros is what a failed or truncated `dd` leaves behind.
+  if (new Set(key).size === 1) return wrong(`${path} holds one byte 32 times: that is no key`);
+  return { ok: true, value: key };
+}
+
+function howToMakeKey(path: string): string {
+  return `make one: (umask 077; head -c 32 /dev/urandom > '${path}')`;
+}
+
+function clientSecret(text: string): Found<Secret> {
+  const secret = text.trim();
+  if (secret === '') return wrong('is empty');
+  return /^[\x21-\x7e]+$/.test(secret)
+    ? { ok: true, value: new Secret(secret) }
+    : wrong('holds characters that no client secret has');
+}
+
+function keyBytes(bytes: Uint8Array): Uint8Array | undefined {
+  if (bytes.length === STORE_KEY_BYTES) return bytes;
+  const text = Buffer.from(bytes).toString('latin1').trim();
+  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return undefined;
+  return new Uint8Array(Buffer.from(text, 'base64'));
+}
+
+/** The path of a systemd credential, when there is one of that name. */
+function credential(env: Environment, name: string, readFile: ReadFile): string | undefined {
+  const directory = env.CREDENTIALS_DIRECTORY ?? '';
+  if (directory === '') return undefined;
+  const path = `${directory}/${name}`;
+  return attempt(path, readFile).ok ? path : undefined;
+}
+
+function attempt(path: string, readFile: ReadFile): Found<FileContent> {
+  try {
+    return { ok: true, value: readFile(path) };
+  } catch (error) {
+    return wrong(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,239 @@
+import type { Config } from '../config.ts';
+import {
+  count,
+  duration,
+  each,
+  hasControl,
+  line,
+  oneOf,
+  type Parsed,
+  parsed,
+  size,
+  TIMER_MAX_MS,
+  wrong,
+} from './parse.ts';
+import {
+  browserForgeUrl,
+  forgeUrl,
+  listenAddress,
+  privateUseRedirect,
+  publicOrigin,
+  webOrigin,
+} from './urls.ts';
+
+/** What the table gives: the configuration but for what is put together from several settings. */
+export interface SettingValues
+  extends Omit<
+    Config,
+    'forgejoInternalUrl' | 'forgejoClientSecret' | 'storeKey' | 'childCommand' | 'staticClients'
+  > {
+  readonly forgejoInternalUrl: string | undefined;
+  readonly forgejoClientSecretFile: string | undefined;
+  readonly storeKeyFile: string | undefined;
+  /** As written: `{forgejo_url}` not filled in, the program not looked up. */
+  readonly childCommand: readonly string[];
+}
+
+/** One row of the settings table: `NAME` is `--name`, `FJMCP_NAME` and the key `name`. */
+export interface Setting<T> {
+  readonly name: string;
+  /** What stands for the value in the help. */
+  readonly placeholder: string;
+  readonly help: string;
+  readonly fallback: Fallback;
+  /** True when a flag may be repeated. */
+  readonly list: boolean;
+  readonly parse: (raw: RawValue) => Parsed<T>;
+}
+
+/** A value as its source gives it: a text, or an array of the file. */
+export type RawValue = string | readonly string[];
+
+/** What holds when nothing is given: a text that is parsed as any other, a fault, or nothing. */
+export type Fallback =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'required' }
+  | { readonly kind: 'optional'; readonly help: string };
+
+const REQUIRED: Fallback = { kind: 'required' };
+
+/** Help for what stands in for the client secret's file. */
+const CLIENT_SECRET_ELSEWHERE =
+  'the variable FJMCP_FORGEJO_CLIENT_SECRET, or the systemd credential forgejo_client_secret';
+
+const SECOND = 1000;
+const YEARS = 3650 * 24 * 3600 * SECOND;
+const MIB = 1024 ** 2;
+
+/** What forgejo-mcp's tools need, and no admin scope; none at all would mean everything. */
+const FORGEJO_SCOPES =
+  'read:misc write:issue write:notification write:organization write:repository write:user';
+
+/** The settings table: everything that a flag, a variable or the file can say. */
+export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingValues[Key]> } = {
+  listen: one('LISTEN', 'HOST:PORT', '127.0.0.1:8080', listenAddress, {
+    help: 'Where the broker listens. Keep it on loopback, behind a proxy that speaks TLS.',
+  }),
+  publicOrigin: one('PUBLIC_URL', 'URL', REQUIRED, publicOrigin, {
+    help: 'The address that clients and browsers see: https, or http on loopback. No path.',
+  }),
+  forgejoUrl: one('FORGEJO_URL', 'URL', REQUIRED, browserForgeUrl, {
+    help: "Forgejo as people's browsers see it.",
+  }),
+  forgejoInternalUrl: one(
+    'FORGEJO_INTERNAL_URL',
+    'URL',
+    optional('the same as FORGEJO_URL'),
+    forgeUrl,
+    {
+      help: 'Forgejo as the broker and its children reach it.',
+    },
+  ),
+  forgejoClientId: one('FORGEJO_CLIENT_ID', 'ID', REQUIRED, line, {
+    help: 'The client id of the OAuth2 application in Forgejo.',
+  }),
+  forgejoClientSecretFile: one(
+    'FORGEJO_CLIENT_SECRET_FILE',
+    'FILE',
+    optional(CLIENT_SECRET_ELSEWHERE),
+    line,
+    {
+      help: "A file with that application's client secret.",
+    },
+  ),
+  forgejoScopes: list('FORGEJO_SCOPES', 'SCOPES', FORGEJO_SCOPES, scopeToken, {
+    help: 'What is asked of Forgejo. Forgejo keeps the first grant of a person for good.',
+  }),
+  forgejoRefreshTokenTtlMs: one(
+    'FORGEJO_REFRESH_TOKEN_TTL',
+    'DURATION',
+    '730h',
+    duration(60 * SECOND, YEARS),
+    { help: "Forgejo's REFRESH_TOKEN_EXPIRATION_TIME, for tokens that do not say it themselves." },
+  ),
+  storePath: one('STORE_PATH', 'FILE', REQUIRED, line, {
+    help: 'The database of clients, grants, tokens and sessions; made at the first start.',
+  }),
+  storeKeyFile: one(
+    'STORE_KEY_FILE',
+    'FILE',
+    optional('required, or the systemd credential store-key'),
+    line,
+    {
+      help: 'The key that seals tokens in the store: 32 bytes, in a file that only the broker reads.',
+    },
+  ),
+  childCommand: {
+    name: 'CHILD_COMMAND',
+    placeholder: 'COMMAND',
+    fallback: text('forgejo-mcp --transport stdio --url {forgejo_url}'),
+    list: false,
+    parse: childCommand,
+    help: 'The program of a session, split at spaces, without a shell; in the file also an array.',
+  },
+  maxSessions: one('MAX_SESSIONS', 'NUMBER', '100', count(1, 100_000), {
+    help: 'Children at once.',
+  }),
+  maxSessionsPerUser: one('MAX_SESSIONS_PER_USER', 'NUMBER', '10', count(1, 100_000), {
+    help: 'Children at once of one person.',
+  }),
+  sessionIdleTimeoutMs: one('SESSION_IDLE_TIMEOUT', 'DURATION', '15m', duration(1, TIMER_MAX_MS), {
+    help: 'A child without work for so long is stopped.',
+  }),
+  accessTokenTtlMs: one('ACCESS_TOKEN_TTL', 'DURATION', '8h', duration(SECOND, YEARS), {
+    help: 'The life of an access token.',
+  }),
+  refreshTokenTtlMs: one('REFRESH_TOKEN_TTL', 'DURATION', '90d', duration(SECOND, YEARS), {
+    help: 'The life of a refresh token; each refresh starts it anew.',
+  }),
+  requestTimeoutMs: one('REQUEST_TIMEOUT', 'DURATION', '5m', duration(1, TIMER_MAX_MS), {
+    help: 'A call without an answer for so long gets an error.',
+  }),
+  stopGraceMs: one('STOP_GRACE', 'DURATION', '1500ms', duration(0, 600 * SECOND), {
+    help: 'How long calls in flight may go on after SIGTERM.',
+  }),
+  maxBodyBytes: one('MAX_BODY', 'SIZE', '4MiB', size(1024, 1024 * MIB), {
+    help: 'The largest request body.',
+  }),
+  maxMessageBytes: one('MAX_MESSAGE', 'SIZE', '32MiB', size(1024, 1024 * MIB), {
+    help: 'The largest message of a child.',
+  }),
+  maxClients: one('MAX_CLIENTS', 'NUMBER', '10000', count(1, 10_000_000), {
+    help: 'Registered clients; beyond it registration is refused.',
+  }),
+  redirectAllowlist: list(
+    'REDIRECT_ALLOWLIST',
+    'URIS',
+    'cursor://anysphere.cursor-mcp/oauth/callback',
+    privateUseRedirect,
+    { help: 'Private-use redirect URIs that clients may register, compared as a whole.' },
+  ),
+  allowedOrigins: list('ALLOWED_ORIGINS', 'ORIGINS', '', webOrigin, {
+    help: 'Origins of browser clients, beside the public one.',
+  }),
+  logLevel: one('LOG_LEVEL', 'LEVEL', 'info', oneOf(['error', 'warn', 'info', 'debug']), {
+    help: 'error, warn, info or debug.',
+  }),
+  logFormat: one('LOG_FORMAT', 'FORMAT', 'json', oneOf(['json', 'pretty']), {
+    help: 'json, one object a line, or pretty, for a person.',
+  }),
+};
+
+function one<T>(
+  name: string,
+  placeholder: string,
+  fallback: string | Fallback,
+  parse: (text: string) => Parsed<T>,
+  { help }: { help: string },
+): Setting<T> {
+  return {
+    name,
+    placeholder,
+    fallback: typeof fallback === 'string' ? text(fallback) : fallback,
+    list: false,
+    help,
+    parse: (raw) => (typeof raw === 'string' ? parse(raw.trim()) : wrong('must be one value')),
+  };
+}
+
+function text(value: string): Fallback {
+  return { kind: 'text', text: value };
+}
+
+function optional(help: string): Fallback {
+  return { kind: 'optional', help };
+}
+
+/** Members are separated by spaces or commas; an array in the file takes them as they are. */
+function list<T>(
+  name: string,
+  placeholder: string,
+  fallback: string,
+  parse: (text: string) => Parsed<T>,
+  { help }: { help: string },
+): Setting<readonly T[]> {
+  return {
+    name,
+    placeholder,
+    fallback: text(fallback),
+    list: true,
+    help,
+    parse: (raw) =>
+      each(typeof raw === 'string' ? raw.split(/[\s,]+/).filter(Boolean) : raw, parse),
+  };
+}
+
+/** RFC 6749 section 3.3. */
+function scopeToken(text: string): Parsed<string> {
+  return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text) ? parsed(text) : wrong(`"${text}" is no scope`);
+}
+
+/** No shell reads it, so a quote would reach the program as a character: that is never meant. */
+function childCommand(raw: RawValue): Parsed<readonly string[]> {
+  const argv = typeof raw === 'string' ? raw.split(/\s+/).filter(Boolean) : raw;
+  if (typeof raw === 'string' && /["']/.test(raw)) {
+    return wrong('has quotes, which nothing interprets: write it as an array in the file');
+  }
+  if ((argv[0] ?? '') === '') return wrong('must name a program');
+  return argv.some(hasControl) ? wrong('must not contain control characters') : parsed(argv);
+}

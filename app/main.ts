@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs';
+import { createLog, type Log } from './base/log.ts';
+import { gitRevision, VERSION } from './base/version.ts';
+import { type Command, EXIT, type ExitCode } from './command/command.ts';
+import { settingsHelp } from './config/help.ts';
+
+interface CommandEntry {
+  readonly help: string;
+  /** Loaded when it is run: a `--help` needs none of the program's parts. */
+  readonly load: () => Promise<Command>;
+}
+
+const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  serve: {
+    help: 'serve until SIGTERM (the default)',
+    load: async () => (await import('./command/serve.ts')).serve,
+  },
+  demo: {
+    help: 'a broker with a small Forgejo and a small child on loopback; --once walks through it',
+    load: async () => (await import('./command/demo.ts')).demo,
+  },
+};
+
+const DEFAULT_COMMAND = 'serve';
+
+/** Runs the command that the arguments name and gives the exit code of the process. */
+async function main(argv: readonly string[], control: ProcessControl): Promise<ExitCode> {
+  const [first = DEFAULT_COMMAND] = argv;
+  if (argv.includes('--help') || argv.includes('-h')) return say(helpText());
+  if (argv.includes('--version')) return say(`fjmcp-broker ${VERSION} (${revision()})\n`);
+  const isNamed = !first.startsWith('-');
+  const name = isNamed ? first : DEFAULT_COMMAND;
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (entry === undefined) {
+    const known = Object.keys(COMMANDS).join(', ');
+    process.stderr.write(`fjmcp-broker: there is no command "${name}"; there are: ${known}\n`);
+    return EXIT.badConfiguration;
+  }
+  const command = await entry.load();
+  return command({
+    argv: isNamed ? argv.slice(1) : argv,
+    env: process.env,
+    print: (text) => process.stdout.write(text),
+    printError: (text) => process.stderr.write(text),
+    stopAsked: control.stopAsked,
+    useLog: control.useLog,
+  });
+}
+
+interface ProcessControl {
+  readonly stopAsked: Promise<string>;
+  readonly useLog: (log: Log) => void;
+  readonly log: () => Log;
+}
+
+/**
+ * Listens to what ends the process from outside. The first signal asks for an orderly end, a second
+ * one ends at once; a failure that nobody caught is logged and ends it too, since what it left
+ * behind is unknown.
+ */
+function controlProcess(): ProcessControl {
+  let log = createLog({ level: 'info', format: 'json' });
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let asked = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (asked) process.exit(EXIT.failed);
+      asked = true;
+      resolve(signal);
+    });
+  }
+  for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
+    process.on(event, (err: unknown) => {
+      log.error('process.failed', { err });
+      process.exit(EXIT.failed);
+    });
+  }
+  return {
+    stopAsked: promise,
+    log: () => log,
+    useLog: (next) => {
+      log = next;
+    },
+  };
+}
+
+function say(text: string): ExitCode {
+  process.stdout.write(text);
+  return EXIT.stopped;
+}
+
+function helpText(): string {
+  const commands = Object.entries(COMMANDS).map(([name, { help }]) => `  ${name.padEnd(8)}${help}`);
+  return [
+    `fjmcp-broker ${VERSION}: signs MCP clients in with Forgejo and gives each a forgejo-mcp.`,
+    '',
+    'Usage: fjmcp-broker [COMMAND] [--flag VALUE ...] | --help | --version',
+    '',
+    ...commands,
+    '',
+    settingsHelp(),
+    'Exit codes: 0 stopped as asked, 1 failed, 2 wrong configuration.',
+    '',
+  ].join('\n');
+}
+
+function revision(): string {
+  return gitRevision((pathInGit) => {
+    try {
+      return readFileSync(new URL(`../.git/${pathInGit}`, import.meta.url), 'utf8');
+    } catch {
+      return undefined;
+    }
+  });
+}
+
+if (import.meta.main) {
+  const control = controlProcess();
+  try {
+    process.exit(await main(process.argv.slice(2), control));
+  } catch (err) {
+    control.log().error('process.failed', { err });
+    process.exit(EXIT.failed);
+  }
+}
