@@ -35,3 +35,14 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
     clock.after(delayMs, resolve);
   });
 }
+
+/** Whether `done`, which must never reject, resolved before `delayMs` of the clock's time. */
+export function within(clock: Clock, delayMs: number, done: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(delayMs, () => resolve(false));
+    void done.then(() => {
+      cancel();
+      resolve(true);
+    });
+  });
+}

@@ -1,10 +1,10 @@
-import type { Clock } from '../base/clock.ts';
+import { type Clock, within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { createLineReader } from './lines.ts';
 import { signalGroup } from './process-group.ts';
 import type { StderrLog } from './stderr.ts';
-import { climbStopLadder, within } from './stop-ladder.ts';
+import { climbStopLadder } from './stop-ladder.ts';
 
 /** Bytes that may wait for a child that does not read; one message alone may be longer. */
 export const STDIN_BYTES_MAX = 8 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import { type Clock, within } from '../base/clock.ts';
 import { signalGroup } from './process-group.ts';
 
 /** Longest wait on each step; a child must be gone within a second of its grant's end. */
@@ -27,15 +27,4 @@ export async function climbStopLadder(options: {
   signalGroup(pid, 'SIGTERM');
   if (await within(clock, stepMs, exited)) return;
   signalGroup(pid, 'SIGKILL');
-}
-
-/** Whether `done` resolved before `delayMs` were over. */
-export function within(clock: Clock, delayMs: number, done: Promise<unknown>): Promise<boolean> {
-  return new Promise((resolve) => {
-    const cancel = clock.after(delayMs, () => resolve(false));
-    void done.then(() => {
-      cancel();
-      resolve(true);
-    });
-  });
 }

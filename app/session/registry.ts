@@ -1,62 +1,48 @@
-import type { Clock } from '../base/clock.ts';
+import { within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { Message } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
-import type { Result } from '../base/result.ts';
-import type { Random, Secret } from '../base/secret.ts';
-import type { Supervisor } from '../child/supervisor.ts';
-import type { AccountTokens } from '../forge/account-tokens.ts';
-import type { Store } from '../store/store.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import { type Digest, digestOf, newToken, type Random } from '../base/secret.ts';
+import { STOP_LADDER_MS } from '../child/stop-ladder.ts';
+import type { OpenFailure } from './attach.ts';
+import type { RequestMessage } from './router.ts';
+import { type OwnedSession, Session, type SessionOwner, type SessionParts } from './session.ts';
 
-export type RequestMessage = Extract<Message, { kind: 'request' }>;
+export type { ForgeProbe, OpenFailure } from './attach.ts';
+export type { RequestMessage } from './router.ts';
+export type { OwnedSession, SessionOwner } from './session.ts';
 
-/** Whom a session belongs to: account and client; `grantId` is the grant it was opened with. */
-export interface SessionOwner {
-  readonly grantId: string;
-  readonly accountId: number;
-  readonly clientId: string;
-  readonly login: string;
-}
-
-/** A session that was looked up for its owner. */
-export interface OwnedSession {
-  /** The first 8 characters of the id's digest: how logs name the session. */
-  readonly shortId: string;
-  readonly protocolVersion: string;
-  /** Always resolves, with JSON-RPC text that carries the client's id. */
-  call(request: RequestMessage): { readonly answer: Promise<string> };
-  /** Passes on a notification; a response is dropped, since no child's request reaches a client. */
-  notify(message: Message): Result<void, 'gone' | 'full'>;
-  /** Ends session and child; resolves when both are gone. Harmless when repeated. */
-  end(reason: string): Promise<void>;
-}
-
-export type OpenFailure =
-  | { readonly kind: 'limit'; readonly limit: 'MAX_SESSIONS' | 'MAX_SESSIONS_PER_USER' }
-  | { readonly kind: 'sign_in_again' }
-  | { readonly kind: 'forge_away'; readonly detail: string }
-  | { readonly kind: 'program'; readonly detail: string }
-  | { readonly kind: 'child_failed'; readonly detail: string }
-  /** `answer` is a JSON-RPC error with the client's id. */
-  | { readonly kind: 'refused'; readonly answer: string }
-  | { readonly kind: 'stopping' };
-
+/** A session that was opened just now. */
 export interface OpenedSession {
+  /** The `Mcp-Session-Id`: 192 random bits, 32 characters of base64url. Only its digest is kept. */
   readonly sessionId: string;
+  /** The child's answer to `initialize`, with the client's id. */
   readonly answer: string;
   readonly session: OwnedSession;
 }
 
+/** All sessions of the broker; each has a child of its own, and nobody shares one. */
 export interface SessionRegistry {
+  /**
+   * Opens a session for a client whose token was checked. Rejects with a `StoreError` when the row
+   * cannot be written; after any failure no child is left.
+   */
   open(
     owner: SessionOwner,
     initialize: RequestMessage,
   ): Promise<Result<OpenedSession, OpenFailure>>;
   /** Unknown, ended, or of another account or client: undefined, which is a 404. */
   find(sessionId: string, owner: SessionOwner): OwnedSession | undefined;
+  /** Ends the sessions of a grant; their children are gone within a second. */
   endGrant(grantId: string, reason: string): Promise<void>;
+  /** Ends the sessions of an account; their children are gone within a second. */
   endAccount(accountId: number, reason: string): Promise<void>;
+  /** Sessions that have a child or are about to; those that end count until it is gone. */
   readonly count: number;
+  /**
+   * Opens no more and ends all: calls under way may be answered for a while, then get a JSON-RPC
+   * error, and children stop, all within `stopGraceMs`.
+   */
   stop(): Promise<void>;
 }
 
@@ -65,25 +51,97 @@ export interface SessionLimits {
   readonly sessionsPerUserMax: number;
   readonly requestTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** From the spawn to the answer of `initialize`. */
   readonly handshakeTimeoutMs: number;
   readonly stopGraceMs: number;
 }
 
-export interface SessionRegistryOptions {
-  readonly store: Pick<Store, 'sessions'>;
-  readonly tokens: Pick<AccountTokens, 'fresh'>;
-  readonly supervisor: Supervisor;
-  /** Asked after a child that failed to start: was it the forge, or the token? */
-  readonly probeForge: (token: Secret) => Promise<'up' | 'away' | 'token_refused'>;
+export interface SessionRegistryOptions
+  extends Pick<
+    SessionParts,
+    'store' | 'tokens' | 'supervisor' | 'probeForge' | 'serverVersions' | 'clock'
+  > {
   readonly limits: SessionLimits;
-  /** Protocol versions served, oldest first; the last one is offered for an unknown one (T25). */
-  readonly serverVersions: readonly string[];
-  readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
 }
 
-export function createSessionRegistry(_options: SessionRegistryOptions): SessionRegistry {
-  throw new Error('not built');
+const SESSION_ID_BYTES = 24;
+
+/** What a killed process and the last bytes of its pipes take, at the end of a stop. */
+const EXIT_MS = 200;
+
+/** Creates the registry. Rows of an earlier run have no children: the caller deletes them first. */
+export function createSessionRegistry(options: SessionRegistryOptions): SessionRegistry {
+  const { limits, clock, random, metrics } = options;
+  const sessions = new Map<Digest, Session>();
+  let stopping = false;
+
+  const limitReached = (owner: SessionOwner): OpenFailure | undefined => {
+    if (sessions.size >= limits.sessionsMax) return { kind: 'limit', limit: 'MAX_SESSIONS' };
+    const own = [...sessions.values()].filter((s) => s.owner.accountId === owner.accountId);
+    if (own.length < limits.sessionsPerUserMax) return undefined;
+    return { kind: 'limit', limit: 'MAX_SESSIONS_PER_USER' };
+  };
+
+  const endAll = async (
+    belongs: (owner: SessionOwner) => boolean,
+    end: (session: Session) => Promise<void>,
+  ): Promise<void> => {
+    const ending = [...sessions.values()].filter((session) => belongs(session.owner));
+    await Promise.all(ending.map(end));
+  };
+
+  return {
+    get count() {
+      return sessions.size;
+    },
+    async open(owner, initialize) {
+      if (stopping) return err({ kind: 'stopping' });
+      const failure = limitReached(owner);
+      if (failure?.kind === 'limit') {
+        metrics.limitsReached.inc({ limit: failure.limit });
+        return err(failure);
+      }
+      const sessionId = newToken(random, SESSION_ID_BYTES);
+      const digest = digestOf(sessionId);
+      // It takes its place before anything is awaited, so that no two take the last one.
+      const session = new Session({ ...options, ...limits }, digest, owner, () => {
+        sessions.delete(digest);
+        metrics.sessions.set(sessions.size);
+      });
+      sessions.set(digest, session);
+      metrics.sessions.set(sessions.size);
+      const opened = await session.open(initialize);
+      return opened.ok ? ok({ sessionId, answer: opened.value, session }) : opened;
+    },
+    find(sessionId, owner) {
+      const session = sessions.get(digestOf(sessionId));
+      if (session?.usable !== true) return undefined;
+      // The id alone opens nothing (CVE-2026-33946): it must belong to this person and client.
+      const { accountId, clientId } = session.owner;
+      return accountId === owner.accountId && clientId === owner.clientId ? session : undefined;
+    },
+    endGrant: (grantId, reason) =>
+      endAll(
+        (owner) => owner.grantId === grantId,
+        (session) => session.finish('grant_ended', reason),
+      ),
+    endAccount: (accountId, reason) =>
+      endAll(
+        (owner) => owner.accountId === accountId,
+        (session) => session.finish('account_ended', reason),
+      ),
+    async stop() {
+      stopping = true;
+      const drainMs = Math.max(0, limits.stopGraceMs - STOP_LADDER_MS - EXIT_MS);
+      const all = endAll(
+        () => true,
+        (session) => session.drain(drainMs),
+      );
+      // A process in an uninterruptible wait cannot be ended by anyone.
+      await within(clock, limits.stopGraceMs, all);
+    },
+  };
 }

@@ -1,0 +1,180 @@
+import type { Clock } from '../base/clock.ts';
+import type { Metrics } from '../base/metrics.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import type { Secret } from '../base/secret.ts';
+import type { Child, SpawnFailure, Supervisor } from '../child/supervisor.ts';
+import type { AccountTokens } from '../forge/account-tokens.ts';
+import type { ForgeFailure } from '../forge/forge.ts';
+import type { Answer, RequestMessage, Router } from './router.ts';
+
+/** Why there is no session now. Each `detail` is for the log, and may name paths. */
+export type OpenFailure =
+  | { readonly kind: 'limit'; readonly limit: 'MAX_SESSIONS' | 'MAX_SESSIONS_PER_USER' }
+  /** The account's upstream token is refused, or the grant ended meanwhile. */
+  | { readonly kind: 'sign_in_again' }
+  | { readonly kind: 'forge_away'; readonly detail: string }
+  /** The child's program is not there. */
+  | { readonly kind: 'program'; readonly detail: string }
+  /** The program ran and did not become an MCP server. */
+  | { readonly kind: 'child_failed'; readonly detail: string }
+  /** The child's own JSON-RPC error, with the client's id. */
+  | { readonly kind: 'refused'; readonly answer: string }
+  | { readonly kind: 'stopping' };
+
+/** What the forge says after a child that failed to start. */
+export type ForgeProbe = 'up' | 'away' | 'token_refused';
+
+/** A child that has answered `initialize`. */
+export interface Attached {
+  readonly child: Child;
+  /** The child's answer with the client's id. */
+  readonly answer: string;
+  readonly protocolVersion: string;
+  readonly tokenExpiresAt: number;
+}
+
+export interface AttachParts {
+  readonly tokens: Pick<AccountTokens, 'fresh'>;
+  readonly supervisor: Supervisor;
+  readonly probeForge: (token: Secret) => Promise<ForgeProbe>;
+  /** Served versions, oldest first. */
+  readonly serverVersions: readonly string[];
+  readonly handshakeTimeoutMs: number;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}
+
+/**
+ * A child ends when its token expires, so a token must be good for this long: a session that just
+ * began would otherwise be lost in the middle of the first piece of work.
+ */
+const TOKEN_LEAD_MS = 15 * 60_000;
+
+/**
+ * Starts a session's child and opens the protocol with it: the account's token, the process,
+ * `initialize`. `onChild` is called as soon as there is a process, so that whoever ends the session
+ * can stop it at any moment. After a failure no process is left.
+ */
+export async function attach(
+  parts: AttachParts,
+  session: {
+    readonly accountId: number;
+    readonly shortId: string;
+    readonly router: Router;
+    readonly initialize: RequestMessage;
+    /** Whether somebody has ended the session meanwhile; the failure's kind then says nothing. */
+    readonly ended: () => boolean;
+    readonly onChild: (child: Child) => void;
+  },
+): Promise<Result<Attached, OpenFailure>> {
+  const { router, initialize } = session;
+  const fresh = await parts.tokens.fresh(session.accountId, TOKEN_LEAD_MS);
+  if (!fresh.ok) return err(tokenFailure(fresh.error));
+  if (session.ended()) return err({ kind: 'stopping' });
+
+  const { token, expiresAt } = fresh.value;
+  const startedAt = parts.clock.now();
+  const spawned = parts.supervisor.spawn({
+    token,
+    label: session.shortId,
+    onLine: (line) => router.receive(line),
+  });
+  if (!spawned.ok) return err(spawnFailure(spawned.error));
+  const child = spawned.value;
+  router.connect(child);
+  session.onChild(child);
+
+  const request = { ...initialize, text: initializeText(initialize, parts.serverVersions) };
+  const answer = await router.ask(request, parts.handshakeTimeoutMs);
+  const opened = readAnswer(answer, parts.serverVersions);
+  if (opened.ok) {
+    parts.metrics.childSpawnSeconds.observe((parts.clock.now() - startedAt) / 1000);
+    return ok({ child, ...opened.value, tokenExpiresAt: expiresAt });
+  }
+  const exit = await child.stop('handshake_failed');
+  if (session.ended()) return err({ kind: 'stopping' });
+  const failure = opened.error;
+  if (failure.kind !== 'silent') return err(failure);
+  const detail = `${failure.detail} (exit code ${exit.code})`;
+  return err(await silenceFailure(parts, token, detail));
+}
+
+/**
+ * The broker's own `initialize` for a client: its name goes on, its capabilities do not, because
+ * nothing that the child asks reaches the client (MCP lifecycle, Initialization). An unknown
+ * version becomes the newest that is served.
+ */
+function initializeText(request: RequestMessage, serverVersions: readonly string[]): string {
+  const asked = (request.params ?? {}) as { protocolVersion?: unknown; clientInfo?: unknown };
+  const version = serverVersions.find((served) => served === asked.protocolVersion);
+  const params = {
+    protocolVersion: version ?? serverVersions.at(-1),
+    capabilities: {},
+    clientInfo: asked.clientInfo ?? { name: 'unknown', version: 'unknown' },
+  };
+  return JSON.stringify({ jsonrpc: '2.0', id: request.id, method: 'initialize', params });
+}
+
+type Opening = Result<
+  { readonly answer: string; readonly protocolVersion: string },
+  | Extract<OpenFailure, { kind: 'refused' | 'child_failed' }>
+  | { readonly kind: 'silent'; readonly detail: string }
+>;
+
+function readAnswer(answer: Answer, serverVersions: readonly string[]): Opening {
+  switch (answer.kind) {
+    case 'answered': {
+      if (answer.failed) return err({ kind: 'refused', answer: answer.text });
+      const version = JSON.parse(answer.text).result?.protocolVersion;
+      const protocolVersion = serverVersions.find((served) => served === version);
+      // A version that we do not know is a protocol that we cannot carry (MCP lifecycle).
+      if (protocolVersion !== undefined) return ok({ answer: answer.text, protocolVersion });
+      return err({ kind: 'child_failed', detail: 'the program speaks no version that we know' });
+    }
+    case 'timed_out':
+      return err({ kind: 'silent', detail: 'the program did not answer initialize in time' });
+    case 'gone':
+      return err({ kind: 'silent', detail: 'the program ended before it answered initialize' });
+    case 'cancelled':
+    case 'full':
+    case 'too_many':
+      return err({ kind: 'child_failed', detail: 'the program could not be asked' });
+  }
+}
+
+/** forgejo-mcp leaves without a word when it cannot reach the forge, so the forge is asked. */
+async function silenceFailure(
+  parts: AttachParts,
+  token: Secret,
+  detail: string,
+): Promise<OpenFailure> {
+  switch (await parts.probeForge(token)) {
+    case 'away':
+      return { kind: 'forge_away', detail };
+    case 'token_refused':
+      return { kind: 'sign_in_again' };
+    case 'up':
+      return { kind: 'child_failed', detail };
+  }
+}
+
+function tokenFailure(failure: ForgeFailure): OpenFailure {
+  switch (failure.kind) {
+    case 'sign_in_again':
+      return { kind: 'sign_in_again' };
+    case 'try_later':
+    case 'misconfigured':
+      return { kind: 'forge_away', detail: failure.detail };
+  }
+}
+
+function spawnFailure(failure: SpawnFailure): OpenFailure {
+  switch (failure.kind) {
+    case 'program_missing':
+      return { kind: 'program', detail: failure.detail };
+    case 'system':
+      return { kind: 'child_failed', detail: failure.detail };
+    case 'stopping':
+      return { kind: 'stopping' };
+  }
+}

@@ -1,0 +1,74 @@
+import { errorText, RPC_ERROR } from '../base/message.ts';
+import type { OpenFailure } from './attach.ts';
+import type { Answer, RequestMessage } from './router.ts';
+
+/** Why a session ended; `closed` by its client, `not_opened` before it had begun. */
+export type SessionEnd =
+  | 'closed'
+  | 'grant_ended'
+  | 'account_ended'
+  | 'idle'
+  | 'token_expired'
+  | 'child_exited'
+  | 'not_opened'
+  | 'stopping';
+
+/** The official SDKs' code for a request that timed out. */
+const REQUEST_TIMED_OUT = -32001;
+
+/** What the client reads when its request got no answer of the child. */
+export function unansweredText(
+  request: RequestMessage,
+  outcome: Exclude<Answer, { kind: 'answered' }>,
+  ended: SessionEnd | undefined,
+): string {
+  const { connectionClosed } = RPC_ERROR;
+  switch (outcome.kind) {
+    case 'timed_out':
+      return errorText(request.id, REQUEST_TIMED_OUT, 'the request timed out');
+    case 'cancelled':
+      return errorText(request.id, connectionClosed, 'the request was cancelled');
+    case 'full':
+      return errorText(request.id, connectionClosed, 'the program reads no more requests now');
+    case 'too_many':
+      return errorText(request.id, connectionClosed, 'too many requests wait in this session');
+    case 'gone':
+      return errorText(request.id, connectionClosed, endSentence(ended ?? 'child_exited'));
+  }
+}
+
+/** The end of a session in the words of its client. */
+export function endSentence(why: SessionEnd): string {
+  switch (why) {
+    case 'closed':
+    case 'idle':
+    case 'not_opened':
+      return 'the session was ended';
+    case 'grant_ended':
+    case 'account_ended':
+      return 'the access of this session was ended';
+    case 'token_expired':
+      return 'the access of this session to the forge has expired';
+    case 'child_exited':
+      return 'the program of this session ended';
+    case 'stopping':
+      return 'the broker is stopping';
+  }
+}
+
+/** What opening a session came to when somebody ended it meanwhile. */
+export function openFailureOf(why: SessionEnd): OpenFailure {
+  switch (why) {
+    case 'stopping':
+      return { kind: 'stopping' };
+    case 'grant_ended':
+    case 'account_ended':
+      return { kind: 'sign_in_again' };
+    case 'closed':
+    case 'idle':
+    case 'token_expired':
+    case 'child_exited':
+    case 'not_opened':
+      return { kind: 'child_failed', detail: endSentence(why) };
+  }
+}
