@@ -1,4 +1,6 @@
 import type { Secret } from '../base/secret.ts';
+import { present } from './connection.ts';
+import type { StoreContext } from './store-context.ts';
 
 /**
  * `active`: the upstream tokens are good. `needs_sign_in`: Forgejo refused them. `disabled`: Forgejo
@@ -50,4 +52,84 @@ export interface Accounts {
   tokensOf(id: number): Promise<AccountWithTokens | undefined>;
   /** Changes the state only while the generation is still `generation`; false otherwise. */
   setState(id: number, state: AccountState, generation: number): Promise<boolean>;
+}
+
+export function createAccounts(context: StoreContext): Accounts {
+  const { connection, clock, keyring } = context;
+  const find = connection.prepare<AccountRow, [number]>(
+    `SELECT ${COLUMNS} FROM accounts WHERE id = ?`,
+  );
+  const tokens = connection.prepare<SealedTokens, [number]>(
+    'SELECT access_token AS access, refresh_token AS refresh FROM accounts WHERE id = ?',
+  );
+  const put = connection.prepare<AccountRow, [NewRow]>(
+    `INSERT INTO accounts (id, login, is_admin, state, generation, access_token, refresh_token,
+       access_expires_at, refresh_expires_at, created_at, updated_at)
+     VALUES ($id, $login, $isAdmin, 'active', 1, $access, $refresh,
+       $accessExpiresAt, $refreshExpiresAt, $now, $now)
+     ON CONFLICT (id) DO UPDATE SET login = excluded.login, is_admin = excluded.is_admin,
+       state = excluded.state, generation = generation + 1,
+       access_token = excluded.access_token, access_expires_at = excluded.access_expires_at,
+       refresh_token = iif($refresh IS NULL, refresh_token, $refresh),
+       refresh_expires_at = iif($refresh IS NULL, refresh_expires_at, $refreshExpiresAt),
+       updated_at = excluded.updated_at
+     RETURNING ${COLUMNS}`,
+  );
+  const setState = connection.prepare<never, [AccountState, number, number, number]>(
+    'UPDATE accounts SET state = ?, updated_at = ? WHERE id = ? AND generation = ?',
+  );
+  const accessPlace = (id: number) => context.place(String(id), 'accounts.access_token');
+  const refreshPlace = (id: number) => context.place(String(id), 'accounts.refresh_token');
+
+  return {
+    find: (id) => connection.read(() => asAccount(find.get(id))),
+    storeTokens: ({ id, login, isAdmin }, answer) =>
+      connection.write(() => {
+        const { accessToken, refreshToken, accessExpiresAt, refreshExpiresAt } = answer;
+        const access = keyring.seal(accessToken, accessPlace(id));
+        const refresh = refreshToken && keyring.seal(refreshToken, refreshPlace(id));
+        const expiry = { accessExpiresAt, refreshExpiresAt };
+        const row = put.get({ id, login, isAdmin, access, refresh, ...expiry, now: clock.now() });
+        return present(asAccount(row));
+      }),
+    tokensOf: (id) =>
+      connection.read(() => {
+        const account = asAccount(find.get(id));
+        const sealed = tokens.get(id);
+        if (account === undefined || sealed === null) return undefined;
+        const { access, refresh } = sealed;
+        return {
+          account,
+          accessToken: keyring.open(access, accessPlace(id)),
+          refreshToken: refresh && keyring.open(refresh, refreshPlace(id)),
+        };
+      }),
+    setState: (id, state, generation) =>
+      connection.write(() => setState.run(state, clock.now(), id, generation).changes > 0),
+  };
+}
+
+type AccountRow = Omit<Account, 'isAdmin'> & { readonly isAdmin: number };
+
+interface SealedTokens {
+  readonly access: Uint8Array;
+  readonly refresh: Uint8Array | null;
+}
+
+type NewRow = {
+  readonly id: number;
+  readonly login: string;
+  readonly isAdmin: boolean;
+  readonly access: Uint8Array;
+  readonly refresh: Uint8Array | null;
+  readonly accessExpiresAt: number;
+  readonly refreshExpiresAt: number | null;
+  readonly now: number;
+};
+
+const COLUMNS = `id, login, is_admin AS isAdmin, state, generation,
+  access_expires_at AS accessExpiresAt, refresh_expires_at AS refreshExpiresAt`;
+
+function asAccount(row: AccountRow | null): Account | undefined {
+  return row === null ? undefined : { ...row, isAdmin: row.isAdmin === 1 };
 }

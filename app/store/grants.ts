@@ -1,3 +1,5 @@
+import type { StoreContext } from './store-context.ts';
+
 /** Why a grant ended by an act; `prune` ends those of which nothing lives any more (`expired`). */
 export type GrantEndReason = 'revoked' | 'code_reuse' | 'refresh_reuse' | 'client_removed';
 
@@ -23,3 +25,36 @@ export interface Grants {
   /** The grants of a person that have not ended, oldest first. */
   listLive(accountId: number): Promise<readonly Grant[]>;
 }
+
+export function createGrants(context: StoreContext): Grants {
+  const { connection, lastUse } = context;
+  const find = connection.prepare<Grant, [string]>(
+    `SELECT ${GRANT_COLUMNS} FROM grants WHERE id = ?`,
+  );
+  const listLive = connection.prepare<Grant, [number]>(
+    `SELECT ${GRANT_COLUMNS} FROM grants WHERE account_id = ? AND ended_at IS NULL
+     ORDER BY created_at, id`,
+  );
+  const end = createGrantEnd(context);
+  return {
+    find: (id) => connection.read(() => find.get(id) ?? undefined),
+    end: (id, reason) => connection.write(() => end(id, reason)),
+    used: (id) => lastUse.note('grants', id),
+    listLive: (accountId) => connection.read(() => listLive.all(accountId)),
+  };
+}
+
+/** Ends a grant within the transaction of the caller; false when it was ended already. */
+export type GrantEnd = (id: string, reason: GrantEndReason | 'expired') => boolean;
+
+export function createGrantEnd({ connection, clock }: StoreContext): GrantEnd {
+  const end = connection.prepare<never, [number, string, string]>(
+    'UPDATE grants SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL',
+  );
+  return (id, reason) => end.run(clock.now(), reason, id).changes > 0;
+}
+
+/** The columns of a `Grant`, for statements that read or return one. */
+export const GRANT_COLUMNS = `id, account_id AS accountId, client_id AS clientId, scope, resource,
+  created_at AS createdAt, last_used_at AS lastUsedAt, ended_at AS endedAt,
+  end_reason AS endReason`;

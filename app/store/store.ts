@@ -1,21 +1,33 @@
+import type { Database } from 'bun:sqlite';
 import type { Clock } from '../base/clock.ts';
 import type { Keyring } from '../base/keyring.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
-import type { Accounts } from './accounts.ts';
-import type { AuthorizationCodes } from './authorization-codes.ts';
-import type { AuthorizationRequests } from './authorization-requests.ts';
-import type { BrowserSessions } from './browser-sessions.ts';
-import type { Clients } from './clients.ts';
-import type { Grants } from './grants.ts';
-import type { Sessions } from './sessions.ts';
+import { type Accounts, createAccounts } from './accounts.ts';
+import { type AuthorizationCodes, createAuthorizationCodes } from './authorization-codes.ts';
+import {
+  type AuthorizationRequests,
+  createAuthorizationRequests,
+} from './authorization-requests.ts';
+import { type BrowserSessions, createBrowserSessions } from './browser-sessions.ts';
+import { type Clients, createClients } from './clients.ts';
+import { createConnection } from './connection.ts';
+import { makeDirectory, makePrivateFile, openDatabase } from './database.ts';
+import { claimStore, createProbe } from './facts.ts';
+import { createGrants, type Grants } from './grants.ts';
+import { createLastUse } from './last-use.ts';
+import { lockStore, type StoreLock } from './lock.ts';
+import { MIGRATIONS, migrate } from './migrations.ts';
+import { createPruner, type Retention } from './prune.ts';
+import { createSessions, type Sessions } from './sessions.ts';
+import type { StoreContext } from './store-context.ts';
 import { StoreOpenError } from './store-error.ts';
-import type { Tokens } from './tokens.ts';
+import { createTokens, type Tokens } from './tokens.ts';
 
 /**
  * Everything that outlives a request. Functions return promises and take no SQL, so that another
  * engine can stand behind them. Times are milliseconds since the epoch; a thing whose expiry is now
- * has expired. They throw `StoreError` when the disk or the file fails.
+ * has expired. They reject with `StoreError` when the disk or the file fails.
  */
 export interface Store {
   readonly clients: Clients;
@@ -48,18 +60,84 @@ export interface StoreOptions {
   readonly pagesMax?: number;
 }
 
-/** How long what is not used any more is kept. */
-export interface Retention {
-  /** A dynamic registration without a grant, after it was last used or made. */
-  readonly unusedClientMs: number;
-  /** An ended grant, after its end. */
-  readonly tombstoneMs: number;
-}
-
 /**
  * Opens the store: takes the lock, migrates, and checks that it belongs to this forge and key.
  * Throws `StoreOpenError` with a sentence for the admin.
  */
 export function openStore(options: StoreOptions): Store {
-  throw new StoreOpenError('unusable', `The store ${options.path} cannot be opened.`);
+  const { path } = options;
+  let lock: StoreLock | undefined;
+  let database: Database | undefined;
+  try {
+    if (path !== ':memory:') {
+      makeDirectory(path);
+      lock = lockStore(path);
+      makePrivateFile(path);
+    }
+    database = openDatabase(path, options.pagesMax);
+    const applied = migrate(database, MIGRATIONS);
+    if (applied.length > 0) options.log.info('store.migrated', { applied });
+    claimStore(database, options.forgeOrigin, options.keyring);
+    return createStore(database, lock, options);
+  } catch (error) {
+    database?.close();
+    lock?.release();
+    throw asOpenError(error, path);
+  }
+}
+
+function createStore(
+  database: Database,
+  lock: StoreLock | undefined,
+  options: StoreOptions,
+): Store {
+  const { keyring, clock, log, metrics, forgeOrigin } = options;
+  const connection = createConnection(database, (error) => {
+    metrics.storeFailures.inc({ kind: error.kind });
+    log.error('store.failed', { kind: error.kind, err: error });
+  });
+  const lastUse = createLastUse(connection, clock);
+  const context: StoreContext = {
+    connection,
+    clock,
+    keyring,
+    metrics,
+    lastUse,
+    place: (subject, column) => ({ forgeOrigin, subject, column }),
+  };
+  const pruner = createPruner(context, options.retention);
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    lastUse.stop();
+    await pruner.stop();
+    // What is lost here is a time of last use; the failure itself is already in the log.
+    await lastUse.flush().catch(() => undefined);
+    try {
+      connection.close();
+    } finally {
+      lock?.release();
+    }
+  };
+  return {
+    clients: createClients(context),
+    accounts: createAccounts(context),
+    browserSessions: createBrowserSessions(context),
+    authorizationRequests: createAuthorizationRequests(context),
+    authorizationCodes: createAuthorizationCodes(context),
+    grants: createGrants(context),
+    tokens: createTokens(context),
+    sessions: createSessions(context),
+    prune: () => pruner.prune(),
+    writable: createProbe(connection),
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function asOpenError(error: unknown, path: string): unknown {
+  if (error instanceof StoreOpenError || !(error instanceof Error)) return error;
+  const sentence = `The store ${path} cannot be opened: ${error.message}.`;
+  return new StoreOpenError('unusable', sentence, error);
 }

@@ -1,5 +1,7 @@
 import type { Digest } from '../base/secret.ts';
 import type { AccountState } from './accounts.ts';
+import { createConfirm, createRefreshLookUp, createRotation } from './refresh-tokens.ts';
+import type { StoreContext } from './store-context.ts';
 
 /** An access token about to be issued. */
 export interface NewAccessToken {
@@ -93,3 +95,36 @@ export interface Tokens {
    */
   rotate(request: RotationRequest): Promise<Rotation>;
 }
+
+export function createTokens(context: StoreContext): Tokens {
+  const { connection } = context;
+  const findAccess = connection.prepare<AccessRow, [string]>(
+    `SELECT a.digest, a.grant_id AS grantId, g.account_id AS accountId, u.login,
+       u.state AS accountState, g.client_id AS clientId, a.scope, g.resource,
+       a.expires_at AS expiresAt, g.ended_at IS NOT NULL AS grantEnded,
+       iif(r.confirmed_at IS NULL, r.digest, NULL) AS unconfirmedAnswer
+     FROM access_tokens AS a
+     JOIN refresh_tokens AS r ON r.digest = a.answer
+     JOIN grants AS g ON g.id = a.grant_id
+     JOIN accounts AS u ON u.id = g.account_id
+     WHERE a.digest = ?`,
+  );
+  const lookUp = createRefreshLookUp(context);
+  const confirm = createConfirm(context);
+  const rotate = createRotation(context);
+  return {
+    findAccess: (digest) =>
+      connection.read(() => {
+        const row = findAccess.get(digest);
+        return row === null ? undefined : { ...row, grantEnded: row.grantEnded === 1 };
+      }),
+    confirmAnswer: (refreshDigest) =>
+      connection.write(() => {
+        confirm(refreshDigest);
+      }),
+    findRefresh: (digest) => connection.read(() => lookUp(digest)),
+    rotate: (request) => connection.write(() => rotate(request)),
+  };
+}
+
+type AccessRow = Omit<AccessTokenProof, 'grantEnded'> & { readonly grantEnded: number };
