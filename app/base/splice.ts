@@ -25,29 +25,58 @@ export function topLevelMembers(
   stopAfter?: string,
 ): { readonly spans: ReadonlyMap<string, Span>; readonly duplicate: string | undefined } {
   const spans = new Map<string, Span>();
-  let at = skipSpace(text, 0) + 1;
-  for (;;) {
-    at = skipSpace(text, at);
-    if (text.charCodeAt(at) !== QUOTE) break;
-    const nameEnd = skipString(text, at);
-    const name = memberName(text, at, nameEnd);
-    const start = skipSpace(text, skipSpace(text, nameEnd) + 1);
-    const end = skipValue(text, start);
+  let member = firstMember(text);
+  while (member !== undefined) {
+    const { name, start, end } = member;
     if (names.includes(name)) {
       if (spans.has(name)) return { spans, duplicate: name };
       spans.set(name, { start, end });
       if (name === stopAfter) break;
     }
-    at = skipSpace(text, end);
-    if (text.charCodeAt(at) !== COMMA) break;
-    at += 1;
+    member = memberAfter(text, end);
   }
   return { spans, duplicate: undefined };
+}
+
+/**
+ * The names of the outermost object's members in their order, repeats included; names are decoded,
+ * values are not built. `text` must be JSON that `JSON.parse` accepts.
+ */
+export function topLevelNames(text: string): string[] {
+  const names: string[] = [];
+  let member = firstMember(text);
+  while (member !== undefined) {
+    names.push(member.name);
+    member = memberAfter(text, member.end);
+  }
+  return names;
 }
 
 /** The text with the value at `span` replaced by `value`; everything else stays byte for byte. */
 export function spliceSpan(text: string, span: Span, value: string): string {
   return text.slice(0, span.start) + value + text.slice(span.end);
+}
+
+/** A name with the span of its value. */
+interface Member extends Span {
+  readonly name: string;
+}
+
+function firstMember(text: string): Member | undefined {
+  return memberAt(text, skipSpace(text, 0) + 1);
+}
+
+function memberAfter(text: string, valueEnd: number): Member | undefined {
+  const comma = skipSpace(text, valueEnd);
+  return text.charCodeAt(comma) === COMMA ? memberAt(text, comma + 1) : undefined;
+}
+
+function memberAt(text: string, from: number): Member | undefined {
+  const nameStart = skipSpace(text, from);
+  if (text.charCodeAt(nameStart) !== QUOTE) return undefined;
+  const nameEnd = skipString(text, nameStart);
+  const start = skipSpace(text, skipSpace(text, nameEnd) + 1);
+  return { name: memberName(text, nameStart, nameEnd), start, end: skipValue(text, start) };
 }
 
 /** An escaped name may spell `id` too, so it is decoded before it is compared. */

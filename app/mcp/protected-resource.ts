@@ -1,0 +1,108 @@
+import { Elysia } from 'elysia';
+import type { Clock } from '../base/clock.ts';
+import { preflightResponse } from '../base/cors.ts';
+import type { Log } from '../base/log.ts';
+import { RPC_ERROR } from '../base/message.ts';
+import type { Metrics } from '../base/metrics.ts';
+import type { SessionRegistry } from '../session/registry.ts';
+import type { Store } from '../store/store.ts';
+import { SCOPES } from '../tools/scopes.ts';
+import { DELETE_DETAIL, POST_DETAIL } from './api-detail.ts';
+import { createBearerCheck } from './bearer.ts';
+import { bearerGuard, refusalResponse, withCors } from './bearer-guard.ts';
+import { rpcRefusal } from './json-rpc-response.ts';
+import { RESOURCE_METADATA_PATH, resourceMetadata } from './resource-metadata.ts';
+import { deleteSession, postMessage, type TransportParts } from './session-transport.ts';
+import { bearerChallenge } from './www-authenticate.ts';
+
+export interface ProtectedResourceOptions {
+  readonly store: {
+    readonly tokens: Pick<Store['tokens'], 'findAccess' | 'confirmAnswer'>;
+    readonly grants: Pick<Store['grants'], 'used'>;
+  };
+  readonly sessions: Pick<SessionRegistry, 'open' | 'find'>;
+  /** Scheme and host without a trailing slash; the resource is this with `/mcp`. */
+  readonly publicOrigin: string;
+  /** Origins of browser clients besides the public one. */
+  readonly allowedOrigins: readonly string[];
+  /** The protocol versions that the registry serves. */
+  readonly serverVersions: readonly string[];
+  readonly bodyBytesMax: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+const PATH = '/mcp';
+const METHODS = ['POST', 'DELETE', 'OPTIONS'] as const;
+
+/**
+ * The protected resource of MCP: `/mcp` by Streamable HTTP with sessions, and its metadata
+ * documents. Each answer to `/mcp` is JSON-RPC, and nothing is read, looked up or started for a
+ * request before its token was found good.
+ */
+export function protectedResource(options: ProtectedResourceOptions) {
+  const { publicOrigin, clock, log, metrics } = options;
+  const origins = [publicOrigin, ...options.allowedOrigins];
+  const challenge = bearerChallenge({
+    metadataUrl: `${publicOrigin}${RESOURCE_METADATA_PATH}`,
+    scope: SCOPES.join(' '),
+  });
+  const { tokens, grants } = options.store;
+  const resource = `${publicOrigin}${PATH}`;
+  const check = createBearerCheck({ tokens, grants, resource, clock, log, metrics });
+  const transport: TransportParts = {
+    ...{ clock, log, metrics, challenge },
+    sessions: options.sessions,
+    stillGranted: async (request) => {
+      const checked = await check(request.headers);
+      return checked.ok ? undefined : refusalResponse(checked.error, challenge);
+    },
+    serverVersions: options.serverVersions,
+    bodyBytesMax: options.bodyBytesMax,
+  };
+  return (
+    new Elysia()
+      .use(resourceMetadata({ publicOrigin, scopes: SCOPES }))
+      // Before the guard: a browser sends no credentials with a preflight (Fetch section 4.8).
+      .options(PATH, ({ request }) => preflight(request, origins), { detail: { hide: true } })
+      .use(bearerGuard({ check, challenge, origins, log }))
+      .post(
+        PATH,
+        async ({ request, grant, server }) => {
+          const allowIdle = (seconds: number) => server?.timeout(request, seconds);
+          const response = await postMessage({ request, grant, allowIdle }, transport);
+          return withCors(response, request, origins);
+        },
+        { parse: 'none', detail: POST_DETAIL },
+      )
+      .delete(
+        PATH,
+        async ({ request, grant, server }) => {
+          const allowIdle = (seconds: number) => server?.timeout(request, seconds);
+          const response = await deleteSession({ request, grant, allowIdle }, transport);
+          return withCors(response, request, origins);
+        },
+        { parse: 'none', detail: DELETE_DETAIL },
+      )
+      .all(PATH, ({ request }) => withCors(wrongMethod(), request, origins), {
+        parse: 'none',
+        detail: { hide: true },
+      })
+  );
+}
+
+function preflight(request: Request, origins: readonly string[]): Response {
+  return preflightResponse(request.headers.get('origin'), origins, METHODS);
+}
+
+/** GET and HEAD too: where no stream of its own is offered, MCP asks for 405. */
+function wrongMethod(): Response {
+  return rpcRefusal({
+    status: 405,
+    id: null,
+    code: RPC_ERROR.invalidRequest,
+    message: 'this method is not served here',
+    headers: { allow: METHODS.join(', ') },
+  });
+}

@@ -1,0 +1,121 @@
+import { readBody } from '../base/bounded-body.ts';
+import { type Clock, within } from '../base/clock.ts';
+import { type Message, parseMessage, type RequestId, RPC_ERROR } from '../base/message.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import { topLevelNames } from '../base/splice.ts';
+import { isPlainJson } from './headers.ts';
+import { rpcRefusal } from './json-rpc-response.ts';
+
+/** How long a client may take to send its body, however steadily it drips. */
+export const BODY_TIMEOUT_MS = 30_000;
+
+/** Why a POST holds no message. */
+export type MessageRefusal =
+  | { readonly kind: 'content_type' }
+  | { readonly kind: 'too_large' }
+  | { readonly kind: 'too_slow' }
+  | { readonly kind: 'aborted' }
+  | { readonly kind: 'not_json' }
+  | { readonly kind: 'batch' }
+  | { readonly kind: 'invalid'; readonly detail: string; readonly id: RequestId | null };
+
+/** Reads the one JSON-RPC message of a POST (MCP transports, Sending Messages), with bounds. */
+export async function readMessage(
+  request: Request,
+  limits: { readonly bodyBytesMax: number; readonly clock: Clock },
+): Promise<Result<Message, MessageRefusal>> {
+  if (!isPlainJson(request.headers)) return err({ kind: 'content_type' });
+  const reading = readBody(request, limits.bodyBytesMax);
+  if (!(await within(limits.clock, BODY_TIMEOUT_MS, reading))) return err({ kind: 'too_slow' });
+  const body = await reading;
+  if (!body.ok) return err({ kind: body.error });
+  const text = decodeUtf8(body.value);
+  if (text === undefined) return err({ kind: 'not_json' });
+  return messageOf(text);
+}
+
+function messageOf(text: string): Result<Message, MessageRefusal> {
+  const parsed = parseMessage(text);
+  if (!parsed.ok) {
+    const fault = parsed.error;
+    return err(fault.kind === 'parse' ? { kind: 'not_json' } : fault);
+  }
+  const member = ambiguousMember(topLevelNames(text));
+  if (member === undefined) return ok(parsed.value);
+  // No id: which of two it is, is the question.
+  return err({ kind: 'invalid', detail: `the member "${member}" is ambiguous`, id: null });
+}
+
+/**
+ * A member that two readers may take differently: one that stands twice, or one that differs from a
+ * member of JSON-RPC in case alone (Go's JSON package, which the child uses, takes `Method` for
+ * `method`). What is decided here must be what the child sees.
+ */
+function ambiguousMember(names: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  for (const name of names) {
+    const member = MEMBERS.has(name) ? name : folded(name);
+    if (!MEMBERS.has(member)) continue;
+    if (member !== name || seen.has(member)) return member;
+    seen.add(member);
+  }
+  return undefined;
+}
+
+/** Both ways, since Unicode has letters that meet ASCII in one direction only (U+017F, U+212A). */
+function folded(name: string): string {
+  return name.toUpperCase().toLowerCase();
+}
+
+/** undefined for bytes that are not UTF-8 (RFC 8259 section 8.1); a byte order mark is dropped. */
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return UTF_8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The answer to a refused message; -32700 and -32600 as JSON-RPC 2.0 section 5.1 has them. */
+export function messageRefusalResponse(refusal: MessageRefusal): Response {
+  const invalid = (status: number, message: string, headers: Record<string, string> = {}) =>
+    rpcRefusal({ status, id: null, code: RPC_ERROR.invalidRequest, message, headers });
+  switch (refusal.kind) {
+    case 'content_type':
+      return invalid(415, 'the body must be application/json in UTF-8, not compressed', {
+        accept: 'application/json',
+      });
+    case 'too_large':
+      return invalid(413, 'the message is larger than this broker accepts (MAX_BODY)');
+    case 'too_slow':
+      return invalid(408, 'the message took too long to arrive', { connection: 'close' });
+    case 'aborted':
+      return invalid(400, 'the message was cut short');
+    case 'not_json':
+      return rpcRefusal({
+        status: 400,
+        id: null,
+        code: RPC_ERROR.parseError,
+        message: 'the body is not JSON in UTF-8',
+      });
+    case 'batch':
+      return invalid(400, 'send one message at a time: batches are not supported');
+    case 'invalid':
+      return rpcRefusal({
+        status: 400,
+        id: refusal.id,
+        code: RPC_ERROR.invalidRequest,
+        message: refusal.detail,
+      });
+  }
+}
+
+const UTF_8 = new TextDecoder('utf-8', { fatal: true });
+const MEMBERS: ReadonlySet<string> = new Set([
+  'jsonrpc',
+  'id',
+  'method',
+  'params',
+  'result',
+  'error',
+]);
