@@ -1,36 +1,137 @@
-import type { Result } from '../base/result.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
+import { err, ok, type Result } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
-import type { Account } from '../store/accounts.ts';
-import type { ForgeFailure } from './forge.ts';
+import type { Account, Accounts } from '../store/accounts.ts';
+import type { Forge, ForgeFailure } from './forge.ts';
+import { createMutex } from './mutex.ts';
+import {
+  createTokenCalls,
+  type FreshToken,
+  type SignInFailure,
+  STILL_GOOD_MS,
+} from './token-calls.ts';
 
-/** Why a sign-in came to nothing; `refused` is the forge's admin's decision about this person. */
-export type SignInFailure =
-  | ForgeFailure
-  | {
-      readonly kind: 'refused';
-      readonly reason: 'inactive' | 'prohibited';
-      readonly login: string;
-    };
-
-/** An account's upstream access token, good until `expiresAt` (epoch milliseconds). */
-export interface FreshToken {
-  readonly token: Secret;
-  readonly expiresAt: number;
-  readonly generation: number;
-}
+export type { FreshToken, SignInFailure };
 
 /** The upstream tokens of all accounts, behind one mutex over every token call. */
 export interface AccountTokens {
   /**
    * Exchanges the code, asks the forge who it is and stores the pair before anyone uses it. The
    * caller is freed at the time-out (`try_later`); an answer that comes later is still stored.
+   * Rejects with `StoreError` when the store fails.
    */
   signIn(code: Secret, codeVerifier: string): Promise<Result<Account, SignInFailure>>;
   /**
-   * The account's upstream token, renewed first when it expires within `leadMs`. While the forge
-   * is away, a stored token that is good for another five minutes is given as it is.
+   * The account's upstream token, renewed first when it expires within `leadMs`. While it cannot be
+   * renewed, for whatever reason that is not a refusal, a stored token that is good for another
+   * five minutes is given as it is. Rejects with `StoreError` when the store fails.
    */
   fresh(accountId: number, leadMs: number): Promise<Result<FreshToken, ForgeFailure>>;
   /** Resolves when no token call is under way; the caller bounds its own wait. */
   idle(): Promise<void>;
+}
+
+export interface AccountTokensOptions {
+  readonly forge: Pick<Forge, 'exchangeCode' | 'refresh' | 'user'>;
+  readonly accounts: Accounts;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** How long a caller waits, the turns of others included. */
+  readonly waitMs?: number;
+  /** How many token calls may run or wait before further sign-ins are put off. */
+  readonly queueMax?: number;
+}
+
+const WAIT_MS = 10_000;
+const QUEUE_MAX = 100;
+
+export function createAccountTokens(options: AccountTokensOptions): AccountTokens {
+  const { accounts, clock, log, metrics, waitMs = WAIT_MS, queueMax = QUEUE_MAX } = options;
+  // One for all accounts: who signs in is known only after the exchange, and with rotation on that
+  // exchange makes the refresh token of the same person's renewal invalid.
+  const mutex = createMutex();
+  const calls = createTokenCalls(options);
+  const renewals = new Map<number, Promise<Result<FreshToken, ForgeFailure>>>();
+  const wait = boundedWait(clock, log, waitMs);
+
+  /** Many callers, one renewal; it goes on when all of them have been freed. */
+  const renewal = (accountId: number, seen: number) => {
+    const running = renewals.get(accountId);
+    if (running !== undefined) return running;
+    const started = mutex
+      .run(() => calls.renew(accountId, seen))
+      .finally(() => renewals.delete(accountId));
+    renewals.set(accountId, started);
+    return started;
+  };
+
+  return {
+    async signIn(code, codeVerifier) {
+      // The code may be anybody's invention: renewals must not queue behind a heap of them.
+      if (mutex.depth >= queueMax) {
+        metrics.limitsReached.inc({ limit: 'token_calls' });
+        return err({ kind: 'try_later', detail: 'too many token calls are waiting' });
+      }
+      return wait('sign_in', (isWanted) =>
+        mutex.run(async () => {
+          // The person has been told to try again, which brings another code.
+          if (!isWanted()) return err({ kind: 'try_later', detail: 'nobody waits any more' });
+          return calls.signIn(code, codeVerifier);
+        }),
+      );
+    },
+
+    async fresh(accountId, leadMs) {
+      const stored = await accounts.tokensOf(accountId);
+      if (stored === undefined) {
+        return err({ kind: 'sign_in_again', detail: 'the account is not known' });
+      }
+      const { account, accessToken: token } = stored;
+      if (account.state !== 'active') {
+        return err({ kind: 'sign_in_again', detail: `the account is in state ${account.state}` });
+      }
+      const { accessExpiresAt: expiresAt, generation } = account;
+      if (expiresAt - clock.now() > leadMs) return ok({ token, expiresAt, generation });
+      const renewed = await wait('renewal', () => renewal(accountId, generation));
+      if (renewed.ok || renewed.error.kind === 'sign_in_again') return renewed;
+      const goodForMs = expiresAt - clock.now();
+      return goodForMs >= STILL_GOOD_MS ? ok({ token, expiresAt, generation }) : renewed;
+    },
+
+    idle: () => mutex.idle(),
+  };
+}
+
+/**
+ * Frees the caller after `waitMs` while the work goes on: an answer that comes late has rotated the
+ * tokens all the same, and must be stored.
+ */
+function boundedWait(clock: Clock, log: Log, waitMs: number) {
+  return <T, F>(
+    what: string,
+    work: (isWanted: () => boolean) => Promise<Result<T, F>>,
+  ): Promise<Result<T, F | ForgeFailure>> => {
+    let isWanted = true;
+    return new Promise((resolve, reject) => {
+      const cancel = clock.after(waitMs, () => {
+        isWanted = false;
+        resolve(err({ kind: 'try_later', detail: `no answer within ${waitMs} ms` }));
+      });
+      work(() => isWanted).then(
+        (result) => {
+          cancel();
+          if (!isWanted) log.debug('forge.late_answer', { what, stored: result.ok });
+          resolve(result);
+        },
+        (error: unknown) => {
+          cancel();
+          if (!isWanted) log.error('forge.late_answer_lost', { what, err: error });
+          reject(error);
+        },
+      );
+    });
+  };
 }

@@ -11,6 +11,13 @@ export type ForgeFailure = {
   readonly detail: string;
 };
 
+/** The forge's admin has locked this person out; `login` is null where the forge does not tell it. */
+export type ForgeRefusal = {
+  readonly kind: 'refused';
+  readonly reason: 'inactive' | 'prohibited';
+  readonly login: string | null;
+};
+
 /** A token answer (RFC 6749 section 5.1) of the forge; times are epoch milliseconds. */
 export interface ForgeTokens {
   readonly accessToken: Secret;
@@ -46,8 +53,14 @@ export interface Forge {
   exchangeCode(code: Secret, codeVerifier: string): Promise<Result<ForgeTokens, ForgeFailure>>;
   /** Renews a token pair (RFC 6749 section 6). Call it only through `AccountTokens`, as above. */
   refresh(refreshToken: Secret): Promise<Result<ForgeTokens, ForgeFailure>>;
-  /** Whose token it is; `sign_in_again` when the forge does not honour it any more. */
-  user(accessToken: Secret): Promise<Result<ForgeUser, ForgeFailure>>;
-  /** The forge's version; also the cheapest proof that it is there. */
+  /**
+   * Whose token it is. `sign_in_again`: the forge does not honour the token any more. A user who is
+   * given may still be one that is locked out: `active` and `prohibitLogin` say so.
+   */
+  user(accessToken: Secret): Promise<Result<ForgeUser, ForgeFailure | ForgeRefusal>>;
+  /**
+   * The forge's version, and the cheapest proof that it is there; `unknown` where the forge keeps
+   * it from people who are not signed in.
+   */
   version(): Promise<Result<string, ForgeFailure>>;
 }

@@ -1,0 +1,146 @@
+import type { Clock } from '../base/clock.ts';
+import { err, ok, type Result } from '../base/result.ts';
+
+/** What of the runtime's `fetch` is needed; tests pass their own. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export interface BoundedRequest {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sent as a form. */
+  readonly form?: URLSearchParams;
+  /** From the start to the last byte of the answer. */
+  readonly timeoutMs: number;
+}
+
+/** A whole answer. */
+export interface BoundedAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+/**
+ * Why there is no whole answer. `untrusted`: the other side's certificate is not accepted, which
+ * no waiting cures. `detail` holds names of errors only, never what was sent or received.
+ */
+export interface FetchFault {
+  readonly kind: 'timeout' | 'unreachable' | 'untrusted' | 'cut' | 'too_large';
+  readonly detail: string;
+}
+
+/**
+ * One HTTP call with an end: it settles within `timeoutMs`, reads no more than the limit, follows
+ * no redirect (a redirect would carry the client secret to wherever it points) and never throws.
+ */
+export type BoundedFetch = (request: BoundedRequest) => Promise<Result<BoundedAnswer, FetchFault>>;
+
+/** A token answer has about 2 KB, a user about 1 KB. */
+export const ANSWER_BYTES_MAX = 256 * 1024;
+
+export function createBoundedFetch(options: {
+  readonly fetch: Fetch;
+  readonly clock: Clock;
+  readonly userAgent: string;
+  readonly answerBytesMax?: number;
+}): BoundedFetch {
+  const { fetch, clock, userAgent, answerBytesMax = ANSWER_BYTES_MAX } = options;
+  return async (request) => {
+    const abort = new AbortController();
+    const timeout = Promise.withResolvers<Result<never, FetchFault>>();
+    const cancel = clock.after(request.timeoutMs, () => {
+      // Settled by the timer itself: a fetch that ignores its signal must not outlive the limit.
+      timeout.resolve(fault('timeout', `no whole answer within ${request.timeoutMs} ms`));
+      abort.abort();
+    });
+    try {
+      const init = requestInit(request, userAgent, abort.signal);
+      const call = answerOf(
+        () => fetch(request.url, init),
+        answerBytesMax,
+        () => abort.abort(),
+      );
+      return await Promise.race([call, timeout.promise]);
+    } finally {
+      cancel();
+    }
+  };
+}
+
+function requestInit(
+  { method, headers, form }: BoundedRequest,
+  userAgent: string,
+  signal: AbortSignal,
+): RequestInit {
+  return {
+    method,
+    signal,
+    redirect: 'manual',
+    // Every call has a connection of its own: on one that was kept open, a forge that has gone
+    // away looks like an answer cut short, and a token call must not be guessed about.
+    keepalive: false,
+    headers: {
+      accept: 'application/json',
+      // The limit counts what arrives, so nothing may unfold after it was counted.
+      'accept-encoding': 'identity',
+      'user-agent': userAgent,
+      ...headers,
+    },
+    ...(form === undefined ? {} : { body: form }),
+  };
+}
+
+async function answerOf(
+  call: () => Promise<Response>,
+  bytesMax: number,
+  abort: () => void,
+): Promise<Result<BoundedAnswer, FetchFault>> {
+  let response: Response;
+  try {
+    response = await call();
+  } catch (error) {
+    return connectFault(error);
+  }
+  try {
+    const text = await readText(response, bytesMax);
+    if (text === undefined) {
+      abort();
+      return fault('too_large', `the answer has more than ${bytesMax} bytes`);
+    }
+    return ok({ status: response.status, headers: response.headers, text });
+  } catch (error) {
+    return fault('cut', `the answer ended early (${codeOf(error)})`);
+  }
+}
+
+/** Undefined when there is more than `bytesMax`; nothing beyond it is kept. */
+async function readText(response: Response, bytesMax: number): Promise<string | undefined> {
+  if (response.body === null) return '';
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body) {
+    bytes += chunk.byteLength;
+    if (bytes > bytesMax) return undefined;
+    chunks.push(chunk);
+  }
+  return new TextDecoder().decode(Buffer.concat(chunks));
+}
+
+function connectFault(error: unknown): Result<never, FetchFault> {
+  const code = codeOf(error);
+  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) {
+    return fault('untrusted', `the certificate is not accepted (${code})`);
+  }
+  return fault('unreachable', `no answer (${code})`);
+}
+
+/** Only the error's code or name: its message may repeat the address or the headers. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}
+
+function fault(kind: FetchFault['kind'], detail: string): Result<never, FetchFault> {
+  return err({ kind, detail });
+}
