@@ -5,6 +5,7 @@ import { createMetrics } from '../../app/base/metrics.ts';
 import { errorBoundary } from '../../app/http/error-boundary.ts';
 import { hostGuard } from '../../app/http/host-guard.ts';
 import { requestLog } from '../../app/http/request-log.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 const servers: Elysia[] = [];
 
@@ -15,8 +16,7 @@ afterEach(async () => {
 function serve() {
   const lines: string[] = [];
   const metrics = createMetrics();
-  let nowMs = 1000;
-  const clock = { now: () => nowMs, after: () => () => undefined, every: () => () => undefined };
+  const clock = new FakeClock();
   const log = createLog({ level: 'info', format: 'json', sink: (line) => lines.push(line) });
   const endStream = Promise.withResolvers<void>();
   const app = new Elysia()
@@ -32,7 +32,7 @@ function serve() {
     .use(
       new Elysia()
         .get('/ok', () => {
-          nowMs += 25;
+          clock.advance(25);
           return 'ok';
         })
         .get('/made', () => new Response('made', { status: 201 }))
