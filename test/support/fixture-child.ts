@@ -1,0 +1,127 @@
+/**
+ * A stdio MCP server that does on request what a bad child would do. Flags on the command line
+ * change its life, tools change a single call. It knows nothing of a forge.
+ */
+import { closeSync, readFileSync } from 'node:fs';
+
+const flags = new Set(process.argv.slice(2));
+const received: string[] = [];
+const asked = new Map<number, (answer: unknown) => void>();
+let questions = 0;
+
+type Json = Record<string, unknown>;
+type Tool = (args: Json) => unknown;
+
+const never = new Promise<never>(() => undefined);
+
+const TOOLS: Record<string, Tool> = {
+  echo: (args) => args,
+  slow: async ({ ms }) => Bun.sleep(Number(ms)),
+  hang: () => never,
+  die: () => process.exit(3),
+  /** What it can see of itself. */
+  self: () => ({
+    environment: process.env,
+    argv: process.argv.slice(2),
+    directory: process.cwd(),
+    pid: process.pid,
+    group: Number(statField(process.pid, 2)),
+  }),
+  received: () => received,
+  /** Asks its parent and gives back the answer. */
+  ask: ({ method }) => {
+    questions += 1;
+    write({ jsonrpc: '2.0', id: questions, method, params: {} });
+    return new Promise((resolve) => asked.set(questions, resolve));
+  },
+  garbage: () => {
+    process.stdout.write('not json at all\n\n{"jsonrpc":"2.0"}\n[]\n{"half":\n');
+    process.stdout.write('{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no"}}\n');
+    process.stdout.write('{"jsonrpc":"2.0","id":99999,"result":{}}\n');
+  },
+  /** A line of exactly `bytes` bytes. */
+  line: ({ bytes }) => process.stdout.write(`${'x'.repeat(Number(bytes))}\n`),
+  stderr: ({ text, times }) => {
+    for (let i = 0; i < Number(times ?? 1); i += 1) process.stderr.write(String(text));
+  },
+  /** Starts a process that lives on, and gives its pid. */
+  grandchild: ({ escapes, holdsPipes }) => {
+    const pipes = holdsPipes === true ? 'inherit' : 'ignore';
+    const grandchild = Bun.spawn(['sleep', '60'], {
+      stdio: ['ignore', pipes, pipes],
+      detached: escapes === true,
+    });
+    grandchild.unref();
+    return grandchild.pid;
+  },
+};
+
+if (flags.has('--ignore-sigterm')) process.on('SIGTERM', () => undefined);
+if (flags.has('--exit-at-start')) process.exit(7);
+if (flags.has('--never-read')) {
+  process.stdout.write('{"jsonrpc":"2.0","method":"notifications/reads_nothing"}\n');
+  await Bun.sleep(60_000);
+}
+if (flags.has('--close-stdin')) {
+  closeSync(0);
+  process.stdout.write('{"jsonrpc":"2.0","method":"notifications/closed"}\n');
+  await Bun.sleep(60_000);
+}
+
+const decoder = new TextDecoder();
+let rest = '';
+for await (const chunk of Bun.stdin.stream()) {
+  const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+  rest = lines.pop() ?? '';
+  for (const line of lines) void take(line);
+}
+if (flags.has('--ignore-stdin-end')) await Bun.sleep(60_000);
+process.exit(0);
+
+async function take(line: string): Promise<void> {
+  received.push(line);
+  const message = JSON.parse(line) as Json & { id: number; params?: Json };
+  if (typeof message.method !== 'string') {
+    asked.get(message.id)?.(message);
+    return;
+  }
+  if (message.id === undefined) return;
+  if (message.method === 'initialize') await initialize(message);
+  else if (message.method === 'tools/call') await call(message);
+  else write({ jsonrpc: '2.0', id: message.id, result: {} });
+}
+
+async function initialize(message: Json & { params?: Json }): Promise<void> {
+  if (flags.has('--hang-on-initialize')) return;
+  if (flags.has('--refuse-initialize')) {
+    write({ jsonrpc: '2.0', id: message.id, error: { code: -32602, message: 'not you' } });
+    return;
+  }
+  const version = flags.has('--other-version') ? '1999-01-01' : message.params?.protocolVersion;
+  const result = {
+    protocolVersion: version,
+    capabilities: { tools: {} },
+    serverInfo: { name: 'fixture', version: '1' },
+  };
+  write({ jsonrpc: '2.0', id: message.id, result });
+}
+
+async function call(message: Json & { params?: Json }): Promise<void> {
+  const tool = TOOLS[String(message.params?.name)];
+  const structuredContent = await tool?.((message.params?.arguments ?? {}) as Json);
+  write({
+    jsonrpc: '2.0',
+    id: message.id,
+    result: { structuredContent: structuredContent ?? null },
+  });
+}
+
+function write(message: unknown): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+/** A field of /proc/PID/stat, counted from the state (0), which follows the program's name. */
+function statField(pid: number, index: number): string | undefined {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[index];
+}
