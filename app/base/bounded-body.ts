@@ -4,18 +4,19 @@ import { err, ok, type Result } from './result.ts';
 export type BodyFault = 'too_large' | 'aborted';
 
 /**
- * Reads a request body of at most `bytesMax` bytes. A declared length beyond the limit is refused
- * before anything is read; a body without one (chunked) is counted while it comes and dropped at
- * the first byte too many, so that nobody decides how much memory a request takes.
+ * Reads the body of a request, or of an answer, of at most `bytesMax` bytes. A declared length
+ * beyond the limit is refused before anything is read; a body without one (chunked) is counted
+ * while it comes and dropped at the first byte too many, so that nobody decides how much memory it
+ * takes.
  */
 export async function readBody(
-  request: Request,
+  message: Request | Response,
   bytesMax: number,
 ): Promise<Result<Uint8Array, BodyFault>> {
-  const declared = Number(request.headers.get('content-length') ?? 0);
+  const declared = Number(message.headers.get('content-length') ?? 0);
   if (declared > bytesMax) return err('too_large');
-  if (request.body === null) return ok(new Uint8Array(0));
-  const reader = request.body.getReader();
+  if (message.body === null) return ok(new Uint8Array(0));
+  const reader = message.body.getReader();
   const parts: Uint8Array[] = [];
   let byteCount = 0;
   try {

@@ -1,3 +1,4 @@
+import { readBody } from '../base/bounded-body.ts';
 import type { Clock } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
 
@@ -102,29 +103,19 @@ async function answerOf(
   } catch (error) {
     return connectFault(error);
   }
-  try {
-    const text = await readText(response, bytesMax);
-    if (text === undefined) {
+  const body = await readBody(response, bytesMax);
+  if (body.ok) {
+    const text = new TextDecoder().decode(body.value);
+    return ok({ status: response.status, headers: response.headers, text });
+  }
+  switch (body.error) {
+    case 'too_large':
+      // Ends the connection: what is still on its way must not be read for nothing.
       abort();
       return fault('too_large', `the answer has more than ${bytesMax} bytes`);
-    }
-    return ok({ status: response.status, headers: response.headers, text });
-  } catch (error) {
-    return fault('cut', `the answer ended early (${codeOf(error)})`);
+    case 'aborted':
+      return fault('cut', 'the answer ended early');
   }
-}
-
-/** Undefined when there is more than `bytesMax`; nothing beyond it is kept. */
-async function readText(response: Response, bytesMax: number): Promise<string | undefined> {
-  if (response.body === null) return '';
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body) {
-    bytes += chunk.byteLength;
-    if (bytes > bytesMax) return undefined;
-    chunks.push(chunk);
-  }
-  return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
 function connectFault(error: unknown): Result<never, FetchFault> {
