@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { createLog, type Log } from './base/log.ts';
-import { gitRevision, VERSION } from './base/version.ts';
+import { ownRevision, VERSION } from './base/version.ts';
 import { type Command, EXIT, type ExitCode } from './command/command.ts';
 import { settingsHelp } from './config/help.ts';
 
@@ -27,7 +26,7 @@ const DEFAULT_COMMAND = 'serve';
 async function main(argv: readonly string[], control: ProcessControl): Promise<ExitCode> {
   const [first = DEFAULT_COMMAND] = argv;
   if (argv.includes('--help') || argv.includes('-h')) return say(helpText());
-  if (argv.includes('--version')) return say(`fjmcp-broker ${VERSION} (${revision()})\n`);
+  if (argv.includes('--version')) return say(`fjmcp-broker ${VERSION} (${ownRevision()})\n`);
   const isNamed = !first.startsWith('-');
   const name = isNamed ? first : DEFAULT_COMMAND;
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -102,16 +101,6 @@ function helpText(): string {
     'Exit codes: 0 stopped as asked, 1 failed, 2 wrong configuration.',
     '',
   ].join('\n');
-}
-
-function revision(): string {
-  return gitRevision((pathInGit) => {
-    try {
-      return readFileSync(new URL(`../.git/${pathInGit}`, import.meta.url), 'utf8');
-    } catch {
-      return undefined;
-    }
-  });
 }
 
 if (import.meta.main) {

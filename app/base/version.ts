@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import packageJson from '../../package.json' with { type: 'json' };
 
 /** The version of this program. */
@@ -27,4 +28,15 @@ export function gitRevision(readText: (pathInGit: string) => string | undefined)
 
 function asRevision(text: string): string {
   return /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(text) ? text : UNKNOWN_REVISION;
+}
+
+/** The revision of the program that runs now. */
+export function ownRevision(): string {
+  return gitRevision((pathInGit) => {
+    try {
+      return readFileSync(new URL(`../../.git/${pathInGit}`, import.meta.url), 'utf8');
+    } catch {
+      return undefined;
+    }
+  });
 }

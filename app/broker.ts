@@ -1,0 +1,245 @@
+import { type Clock, within } from './base/clock.ts';
+import { createKeyring, type Keyring } from './base/keyring.ts';
+import type { Log } from './base/log.ts';
+import { createMetrics, type Metrics } from './base/metrics.ts';
+import { asDigest, type Random } from './base/secret.ts';
+import { ownRevision, VERSION } from './base/version.ts';
+import { createSupervisor } from './child/supervisor.ts';
+import type { Config } from './config.ts';
+import { type AccountTokens, createAccountTokens } from './forge/account-tokens.ts';
+import { createBoundedFetch } from './forge/bounded-fetch.ts';
+import type { Forge } from './forge/forge.ts';
+import { createForgejo } from './forge/forgejo.ts';
+import { apiReference } from './http/api-reference.ts';
+import { authorizationPages, errorPage } from './pages/authorization-pages.ts';
+import { createServer } from './server.ts';
+import { createSessionRegistry, type SessionRegistry } from './session/registry.ts';
+import { openStore, type Store } from './store/store.ts';
+import { StoreError, StoreOpenError } from './store/store-error.ts';
+
+/** What the broker takes from its process, so that a test can take its place. */
+export interface BrokerParts {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** A broker that answers. */
+export interface RunningBroker {
+  /** The issuer: scheme and host of the public URL. */
+  readonly origin: string;
+  readonly port: number;
+  readonly metrics: Metrics;
+  /**
+   * The orderly stop: every open call gets its answer or a JSON-RPC error within `STOP_GRACE`,
+   * children end, the store closes. Harmless when repeated.
+   */
+  stop(): Promise<void>;
+}
+
+/** Why the broker could not start; the message is a sentence for the admin. */
+export class StartFailure extends Error {
+  override readonly name = 'StartFailure';
+}
+
+/** Session protocol revisions served, oldest first. */
+const SERVER_VERSIONS = ['2025-03-26', '2025-06-18', '2025-11-25'] as const;
+
+const DAY_MS = 24 * 3_600_000;
+const RETENTION = { unusedClientMs: 90 * DAY_MS, tombstoneMs: 365 * DAY_MS };
+const PRUNE_EVERY_MS = 10 * 60_000;
+const AUTHORIZATION_REQUESTS_MAX = 10_000;
+const HANDSHAKE_TIMEOUT_MS = 20_000;
+/** What answers that are ready need to leave; the process has two seconds from the signal. */
+const FLUSH_MS = 200;
+const USER_AGENT = `fjmcp-broker/${VERSION}`;
+
+/** Builds every part in the order of dependency and listens. Throws `StartFailure`. */
+export async function startBroker(config: Config, parts: BrokerParts): Promise<RunningBroker> {
+  const { log, clock, random } = parts;
+  const metrics = createMetrics();
+  const keyring = createKeyring({ current: config.storeKey, random });
+  const store = open(config, { ...parts, keyring, metrics });
+  try {
+    await store.sessions.deleteAll();
+    const removed = await store.clients.syncStatic(
+      config.staticClients.map(({ secretSha256, ...client }) => ({
+        ...client,
+        secretDigest: secretSha256 === null ? null : asDigest(secretSha256),
+      })),
+    );
+    for (const grant of removed) log.info('grant.ended', { grant, reason: 'client_removed' });
+    const forge = connectForge(config, { ...parts, metrics });
+    const tokens = createAccountTokens({ forge, accounts: store.accounts, clock, log, metrics });
+    const sessions = createSessions(config, { ...parts, metrics, store, forge, tokens });
+    return await listen(config, { ...parts, metrics, keyring, store, forge, tokens, sessions });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+interface Built extends BrokerParts {
+  readonly metrics: Metrics;
+  readonly keyring: Keyring;
+  readonly store: Store;
+  readonly forge: Forge;
+  readonly tokens: AccountTokens;
+  readonly sessions: SessionRegistry;
+}
+
+function open(config: Config, parts: Pick<Built, 'log' | 'clock' | 'metrics' | 'keyring'>): Store {
+  const { log, clock, metrics, keyring } = parts;
+  const forgeOrigin = new URL(config.forgejoUrl).origin;
+  try {
+    const options = { path: config.storePath, forgeOrigin, keyring, clock, log, metrics };
+    return openStore({ ...options, retention: RETENTION });
+  } catch (error) {
+    if (error instanceof StoreOpenError) throw new StartFailure(error.message, { cause: error });
+    throw error;
+  }
+}
+
+function connectForge(config: Config, parts: Pick<Built, 'log' | 'clock' | 'metrics'>): Forge {
+  const { log, clock, metrics } = parts;
+  return createForgejo({
+    url: config.forgejoUrl,
+    internalUrl: config.forgejoInternalUrl,
+    clientId: config.forgejoClientId,
+    clientSecret: config.forgejoClientSecret,
+    scopes: config.forgejoScopes,
+    redirectUri: `${config.publicOrigin}/oauth/callback`,
+    refreshTokenTtlMs: config.forgejoRefreshTokenTtlMs,
+    fetch: createBoundedFetch({ fetch, clock, userAgent: USER_AGENT }),
+    clock,
+    metrics,
+    log,
+  });
+}
+
+function createSessions(
+  config: Config,
+  parts: Omit<Built, 'sessions' | 'keyring'>,
+): SessionRegistry {
+  const { log, clock, random, metrics, store, forge, tokens } = parts;
+  const supervisor = createSupervisor({
+    command: config.childCommand,
+    forgejoUrl: config.forgejoInternalUrl,
+    userAgent: USER_AGENT,
+    messageBytesMax: config.maxMessageBytes,
+    stopGraceMs: config.stopGraceMs,
+    clock,
+    log,
+    metrics,
+  });
+  return createSessionRegistry({
+    ...{ store, tokens, supervisor, clock, random, log, metrics },
+    probeForge: async (token) => {
+      const user = await forge.user(token);
+      if (user.ok || user.error.kind === 'misconfigured') return 'up';
+      return user.error.kind === 'sign_in_again' ? 'token_refused' : 'away';
+    },
+    limits: {
+      sessionsMax: config.maxSessions,
+      sessionsPerUserMax: config.maxSessionsPerUser,
+      requestTimeoutMs: config.requestTimeoutMs,
+      idleTimeoutMs: config.sessionIdleTimeoutMs,
+      handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+      stopGraceMs: config.stopGraceMs,
+    },
+    serverVersions: SERVER_VERSIONS,
+  });
+}
+
+async function listen(config: Config, built: Built): Promise<RunningBroker> {
+  const { log, clock, metrics, store, tokens, sessions } = built;
+  let stopping: Promise<void> | undefined;
+  const app = await mount(config, built, () => stopping !== undefined);
+  const { hostname, port } = config.listen;
+  try {
+    app.listen({ hostname, port });
+  } catch (error) {
+    throw new StartFailure(
+      `Cannot listen on ${hostname}:${port} (${codeOf(error)}). Is another broker running? ` +
+        'Stop it, or choose another address with --listen, FJMCP_LISTEN or the key listen.',
+      { cause: error },
+    );
+  }
+  const stopPruning = clock.every(PRUNE_EVERY_MS, () => {
+    store.prune().catch((err: unknown) => log.error('store.prune_failed', { err }));
+  });
+  log.info('broker.listening', { origin: config.publicOrigin, hostname, port: app.server?.port });
+
+  const stop = async () => {
+    const startedAt = clock.now();
+    stopPruning();
+    // Resolves only when every connection is done, so nobody waits for it: no new connections.
+    const drained = app.server?.stop(false) ?? Promise.resolve();
+    await sessions.stop();
+    await within(clock, FLUSH_MS, drained);
+    await app.server?.stop(true);
+    const leftMs = Math.max(0, config.stopGraceMs - (clock.now() - startedAt));
+    await within(clock, leftMs, tokens.idle());
+    await store.close();
+    log.info('broker.stopped', { ms: clock.now() - startedAt });
+  };
+  return {
+    origin: config.publicOrigin,
+    port: app.server?.port ?? port,
+    metrics,
+    stop: () => {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
+
+function mount(config: Config, built: Built, stopping: () => boolean) {
+  const { publicOrigin, allowedOrigins } = config;
+  const { log, clock, metrics, store, forge, tokens, sessions } = built;
+  const status = {
+    version: VERSION,
+    git: ownRevision(),
+    store,
+    probeForge: async () => ((await forge.version()).ok ? ('up' as const) : ('away' as const)),
+    stopping,
+    clock,
+  };
+  return createServer({
+    publicOrigin,
+    boundary: {
+      log,
+      storeFailure: (error) => (error instanceof StoreError ? error.kind : undefined),
+      renderErrorPage: errorPage,
+    },
+    requestLog: { log, clock, metrics },
+    status,
+    authorizationServer: {
+      ...built,
+      publicOrigin,
+      allowedOrigins,
+      accountTokens: tokens,
+      pages: authorizationPages,
+      forgejoUrl: config.forgejoUrl,
+      accessTokenTtlMs: config.accessTokenTtlMs,
+      refreshTokenTtlMs: config.refreshTokenTtlMs,
+      limits: { clientsMax: config.maxClients, requestsMax: AUTHORIZATION_REQUESTS_MAX },
+      redirectAllowlist: config.redirectAllowlist,
+      onGrantEnded: (grantId, reason) => {
+        sessions.endGrant(grantId, reason).catch((err: unknown) => {
+          log.error('session.end_failed', { grant: grantId, err });
+        });
+      },
+    },
+    protectedResource: {
+      ...{ store, sessions, publicOrigin, allowedOrigins, clock, log, metrics },
+      serverVersions: SERVER_VERSIONS,
+      bodyBytesMax: config.maxBodyBytes,
+    },
+    apiReference: (routes) => apiReference({ routes, publicOrigin, version: VERSION }),
+  });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
+}

@@ -1,0 +1,55 @@
+import { type AnyElysia, Elysia } from 'elysia';
+import { type ErrorBoundaryOptions, errorBoundary } from './http/error-boundary.ts';
+import { hostGuard } from './http/host-guard.ts';
+import { type RequestLogOptions, requestLog } from './http/request-log.ts';
+import { type ProtectedResourceOptions, protectedResource } from './mcp/protected-resource.ts';
+import { authorizationServer } from './oauth/authorization-server.ts';
+import type { AuthorizationServerParts } from './oauth/parts.ts';
+import { type StatusOptions, status } from './status/status.ts';
+
+export interface ServerParts {
+  readonly publicOrigin: string;
+  readonly boundary: ErrorBoundaryOptions;
+  readonly requestLog: RequestLogOptions;
+  readonly status: StatusOptions;
+  readonly authorizationServer: AuthorizationServerParts;
+  readonly protectedResource: ProtectedResourceOptions;
+  /** Made from the route declarations of the plugins; see `publicRoutes`. */
+  readonly apiReference: (routes: () => AnyElysia) => Promise<AnyElysia>;
+}
+
+/** Bytes of any request body at which the runtime itself hangs up: the last wall, not the limit. */
+const BODY_BYTES_BACKSTOP = 64 * 1024 * 1024;
+
+/** Seconds of silence on a connection; calls that take longer lift it for themselves. */
+const IDLE_TIMEOUT_S = 60;
+
+/**
+ * The root: guards first, then the plugins, each with its own routes. Nothing here listens; the
+ * composition root does.
+ */
+export async function createServer(parts: ServerParts) {
+  const routes = () => publicRoutes(parts);
+  const app = new Elysia({
+    serve: {
+      // Bun would let a second broker share the port silently, and sessions would be lost at random.
+      reusePort: false,
+      idleTimeout: IDLE_TIMEOUT_S,
+      maxRequestBodySize: BODY_BYTES_BACKSTOP,
+    },
+  })
+    .use(errorBoundary(parts.boundary))
+    .use(requestLog(parts.requestLog))
+    .use(hostGuard({ publicOrigin: parts.publicOrigin }))
+    .use(routes())
+    .use(await parts.apiReference(routes));
+  return app;
+}
+
+/** Every route that a client, a person or an admin may use, without guards and without state. */
+function publicRoutes(parts: ServerParts): AnyElysia {
+  return new Elysia()
+    .use(status(parts.status))
+    .use(authorizationServer(parts.authorizationServer))
+    .use(protectedResource(parts.protectedResource));
+}
