@@ -15,6 +15,7 @@ import { type Command, type CommandContext, EXIT, type ExitCode } from './comman
 
 const CLIENT_ID = 'fjmcp-demo';
 const DEFAULT_PORT = 8080;
+const CHILD_ARGUMENTS = ['--transport', 'stdio', '--url', '{forgejo_url}'];
 
 /**
  * A broker, a small Forgejo and a child on loopback, without any configuration. Everything it keeps
@@ -105,9 +106,13 @@ function demoConfig(
   const keyFile = join(demo.directory, 'store-key');
   writeFileSync(keyFile, systemRandom(STORE_KEY_BYTES), { mode: 0o600 });
   chmodSync(keyFile, 0o600);
+  const configFile = join(demo.directory, 'config.toml');
+  // An array, since the path of a program may hold spaces.
+  writeFileSync(configFile, `child_command = ${JSON.stringify(childCommand(context))}\n`);
   const loaded = loadConfig({
     argv: [],
     env: {
+      FJMCP_CONFIG: configFile,
       FJMCP_LISTEN: `127.0.0.1:${demo.port}`,
       FJMCP_PUBLIC_URL: demo.origin,
       FJMCP_FORGEJO_URL: demo.forge.url,
@@ -115,7 +120,6 @@ function demoConfig(
       FJMCP_FORGEJO_CLIENT_SECRET: demo.clientSecret,
       FJMCP_STORE_PATH: join(demo.directory, 'store.sqlite'),
       FJMCP_STORE_KEY_FILE: keyFile,
-      FJMCP_CHILD_COMMAND: childCommand(context),
     },
     readFile: readConfigFile,
     which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
@@ -127,12 +131,12 @@ function demoConfig(
 }
 
 /** The real forgejo-mcp where there is one, else the demo's own child. */
-function childCommand(context: CommandContext): string {
+function childCommand(context: CommandContext): string[] {
   const real =
     context.env.FORGEJO_MCP_BIN ?? Bun.which('forgejo-mcp', { PATH: context.env.PATH ?? '' });
-  if (real !== null && real !== '') return `${real} --transport stdio --url {forgejo_url}`;
+  if (real !== null && real !== '') return [real, ...CHILD_ARGUMENTS];
   const script = Bun.fileURLToPath(new URL('../demo/child.ts', import.meta.url));
-  return `${process.execPath} ${script} --transport stdio --url {forgejo_url}`;
+  return [process.execPath, script, ...CHILD_ARGUMENTS];
 }
 
 async function once(context: CommandContext, mcpUrl: string): Promise<ExitCode> {

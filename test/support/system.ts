@@ -1,0 +1,167 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, systemClock } from '../../app/base/clock.ts';
+import { STORE_KEY_BYTES } from '../../app/base/keyring.ts';
+import { createLog, type LogLevel } from '../../app/base/log.ts';
+import { newToken, Secret, systemRandom } from '../../app/base/secret.ts';
+import { type RunningBroker, startBroker } from '../../app/broker.ts';
+import type { Config } from '../../app/config.ts';
+import { ClientMemory, DemoClient } from '../../app/demo/client.ts';
+import { type DemoForge, type DemoForgeOptions, startDemoForge } from '../../app/demo/forge.ts';
+import { Person, type PersonOptions } from '../../app/demo/person.ts';
+
+export interface SystemOptions {
+  readonly config?: Partial<Config>;
+  readonly forge?: Partial<DemoForgeOptions>;
+  readonly clock?: Clock;
+  readonly logLevel?: LogLevel;
+}
+
+/** A whole broker in this process, with a demo Forgejo and real children, on loopback. */
+export interface TestSystem {
+  readonly broker: RunningBroker;
+  readonly forge: DemoForge;
+  readonly config: Config;
+  readonly origin: string;
+  readonly mcpUrl: string;
+  /** Every log line so far. */
+  readonly logLines: readonly string[];
+  /** Secrets that this system was made with; none may appear anywhere. */
+  readonly clientSecret: string;
+  person(options?: Partial<PersonOptions>): Person;
+  client(name?: string, redirectUri?: string): DemoClient;
+  /** A client that has signed in as alice and opened a session. */
+  connected(): Promise<DemoClient>;
+  /** Stops the broker and starts another one on the same store and address. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const CLIENT_ID = 'fjmcp-test';
+const START_TRIES = 5;
+
+/** The demo's child, as an argument vector. */
+export const DEMO_CHILD = [
+  process.execPath,
+  Bun.fileURLToPath(new URL('../../app/demo/child.ts', import.meta.url)),
+  '--transport',
+  'stdio',
+];
+
+/** Starts it all; stop it in `afterAll` or `finally`. */
+export async function startSystem(options: SystemOptions = {}): Promise<TestSystem> {
+  const directory = mkdtempSync(join(tmpdir(), 'fjmcp-test-'));
+  const clientSecret = newToken(systemRandom);
+  const logLines: string[] = [];
+  const log = createLog({
+    level: options.logLevel ?? 'debug',
+    format: 'json',
+    sink: (line) => logLines.push(line),
+  });
+  const clock = options.clock ?? systemClock;
+  const parts = { log, clock, random: systemRandom };
+  const storeKey = systemRandom(STORE_KEY_BYTES);
+
+  const start = async () => {
+    // Another process may take a free port between the look and the bind.
+    for (let attempt = 1; ; attempt += 1) {
+      const port = freePort();
+      const origin = `http://127.0.0.1:${port}`;
+      const forge = await startDemoForge({
+        clientId: CLIENT_ID,
+        clientSecret,
+        redirectUris: [`${origin}/oauth/callback`],
+        ...options.forge,
+      });
+      const config = testConfig({ port, origin, forge, clientSecret, directory, storeKey });
+      try {
+        const merged = { ...config, ...options.config };
+        return { forge, config: merged, broker: await startBroker(merged, parts) };
+      } catch (error) {
+        await forge.stop();
+        if (attempt === START_TRIES) throw error;
+      }
+    }
+  };
+
+  const { forge, config, broker: first } = await start();
+  let broker = first;
+  const system: TestSystem = {
+    get broker() {
+      return broker;
+    },
+    forge,
+    config,
+    origin: config.publicOrigin,
+    mcpUrl: `${config.publicOrigin}/mcp`,
+    logLines,
+    clientSecret,
+    person: (person) => new Person({ login: 'alice', password: 'wonderland', ...person }),
+    client: (name = 'Test client', redirectUri) =>
+      new DemoClient(`${config.publicOrigin}/mcp`, new ClientMemory(name, redirectUri)),
+    async connected() {
+      const client = system.client();
+      await client.authorize(system.person());
+      await client.connect();
+      return client;
+    },
+    async restart() {
+      await broker.stop();
+      broker = await startBroker(config, parts);
+    },
+    async stop() {
+      await broker.stop();
+      await forge.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+  return system;
+}
+
+function testConfig(made: {
+  readonly port: number;
+  readonly origin: string;
+  readonly forge: DemoForge;
+  readonly clientSecret: string;
+  readonly directory: string;
+  readonly storeKey: Uint8Array;
+}): Config {
+  const minuteMs = 60_000;
+  return {
+    listen: { hostname: '127.0.0.1', port: made.port },
+    publicOrigin: made.origin,
+    forgejoUrl: made.forge.url,
+    forgejoInternalUrl: made.forge.url,
+    forgejoClientId: CLIENT_ID,
+    forgejoClientSecret: new Secret(made.clientSecret),
+    forgejoScopes: ['read:user', 'write:repository', 'write:issue'],
+    forgejoRefreshTokenTtlMs: 730 * 60 * minuteMs,
+    storePath: join(made.directory, 'store.sqlite'),
+    storeKey: made.storeKey,
+    childCommand: [...DEMO_CHILD, '--url', made.forge.url],
+    maxSessions: 100,
+    maxSessionsPerUser: 50,
+    sessionIdleTimeoutMs: 15 * minuteMs,
+    accessTokenTtlMs: 8 * 60 * minuteMs,
+    refreshTokenTtlMs: 90 * 24 * 60 * minuteMs,
+    requestTimeoutMs: 5 * minuteMs,
+    stopGraceMs: 1500,
+    maxBodyBytes: 4 * 1024 * 1024,
+    maxMessageBytes: 32 * 1024 * 1024,
+    maxClients: 10_000,
+    staticClients: [],
+    redirectAllowlist: ['cursor://anysphere.cursor-mcp/oauth/callback'],
+    allowedOrigins: [],
+    logLevel: 'debug',
+    logFormat: 'json',
+  };
+}
+
+/** A loopback port that nothing listens on now. */
+export function freePort(): number {
+  const probe = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => undefined } });
+  const { port } = probe;
+  probe.stop(true);
+  return port;
+}
