@@ -5,6 +5,7 @@ import { createMetrics } from '../../app/base/metrics.ts';
 import { err, ok, type Result } from '../../app/base/result.ts';
 import { type Digest, digestOf } from '../../app/base/secret.ts';
 import { protectedResource } from '../../app/mcp/protected-resource.ts';
+import type { TransportParts } from '../../app/mcp/session-transport.ts';
 import type {
   OpenedSession,
   OpenFailure,
@@ -202,7 +203,17 @@ export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = 
     metrics,
   });
   const send = (message: unknown, how: SendOptions = {}) => plugin.handle(request(message, how));
-  return { plugin, store, sessions, alice, bob, clock, metrics, send };
+  const transport: TransportParts = {
+    sessions,
+    stillGranted: () => Promise.resolve(undefined),
+    challenge: () => 'Bearer',
+    serverVersions: VERSIONS,
+    bodyBytesMax: 1024,
+    clock,
+    log: silentLog,
+    metrics,
+  };
+  return { plugin, transport, store, sessions, alice, bob, clock, metrics, send };
 }
 
 function ownerNamed(login: string, accountId: number): SessionOwner {
@@ -235,11 +246,17 @@ export function requestInit(message: unknown, how: SendOptions = {}): RequestIni
 
 /** Serves the resource on a port of the system's choice. */
 export function listening(resource: ReturnType<typeof resourceUnderTest>) {
+  const disconnected = Promise.withResolvers<void>();
   const app = new Elysia({ serve: { maxRequestBodySize: 1024 * 1024 } })
+    .onRequest(({ request }) => {
+      request.signal.addEventListener('abort', () => disconnected.resolve());
+    })
     .use(resource.plugin)
     .listen({ hostname: '127.0.0.1', port: 0, reusePort: false });
   const port = app.server?.port ?? 0;
-  return { port, url: `http://127.0.0.1:${port}/mcp`, stop: () => app.stop(true) };
+  const url = `http://127.0.0.1:${port}/mcp`;
+  /** `disconnected` resolves when the server has seen the first client go. */
+  return { port, url, disconnected: disconnected.promise, stop: () => app.stop(true) };
 }
 
 export const PING = { jsonrpc: '2.0', id: 7, method: 'ping' };

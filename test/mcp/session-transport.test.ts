@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'bun:test';
 import { resultText } from '../../app/base/message.ts';
 import { err } from '../../app/base/result.ts';
+import type { BearerGrant } from '../../app/mcp/bearer.ts';
+import { postMessage } from '../../app/mcp/session-transport.ts';
 import type { OpenFailure } from '../../app/session/registry.ts';
 import { StoreError } from '../../app/store/store-error.ts';
 import {
@@ -10,6 +12,7 @@ import {
   ORIGIN,
   PING,
   RPC_ERROR,
+  request,
   resourceUnderTest,
   rpcErrorOf,
   tokenNamed,
@@ -340,6 +343,42 @@ describe('messages of a session', () => {
       expect(response.status).toBe(200);
       expect(response.headers.get('content-type')).toBe('application/json');
       expect(await response.text()).toBe(resultText(7, 'late'));
+    });
+  }
+
+  const patience = [
+    { what: 'a quick answer', message: PING, heldForMs: 0, accept: 'text/event-stream', set: [] },
+    {
+      what: 'a stream',
+      message: PING,
+      heldForMs: 1000,
+      accept: 'text/event-stream',
+      set: [60, 60],
+    },
+    { what: 'a wait for JSON', message: PING, heldForMs: 1000, accept: '*/*', set: [0, 60] },
+    { what: 'initialize', message: INITIALIZE, heldForMs: 0, accept: '*/*', set: [0, 60] },
+  ];
+  for (const { what, message, heldForMs, accept, set } of patience) {
+    it(`lets the connection be silent for ${what} as long as it should`, async () => {
+      const { transport, alice, clock } = resourceUnderTest();
+      const release = heldForMs > 0 ? alice.hold() : () => undefined;
+      const seconds: number[] = [];
+      const called = alice.called;
+      const answer = postMessage(
+        {
+          request: request(message, { session: 's-alice', headers: { accept } }),
+          grant: { ...alice.owner } as BearerGrant,
+          allowIdle: (allowed) => seconds.push(allowed),
+        },
+        transport,
+      );
+      if (heldForMs > 0) await called;
+      clock.advance(heldForMs);
+      if (accept === '*/*') release();
+      const response = await answer;
+      release();
+      await response.text();
+      expect(seconds).toEqual(set);
     });
   }
 
