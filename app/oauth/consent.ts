@@ -1,0 +1,66 @@
+import { type AnyElysia, Elysia } from 'elysia';
+import { methodNotAllowed } from '../base/method-not-allowed.ts';
+import { digestOf, newToken } from '../base/secret.ts';
+import { type Decision, readDecision } from './decision.ts';
+import { answerPerson } from './page-endpoint.ts';
+import type { AuthorizationServerParts } from './parts.ts';
+import { ProblemError } from './problems.ts';
+import { CONSENT_DETAIL } from './reference/authorization.ts';
+import { deniedUrl, destinationOf, forgeHostOf, STAGE_TTL_MS } from './running-request.ts';
+
+/** Takes the person's answer to the consent page. */
+export function consentEndpoint(parts: AuthorizationServerParts): AnyElysia {
+  const app = new Elysia().post(
+    '/oauth/consent',
+    ({ request }) =>
+      answerPerson(parts, { run: () => decideConsent(request, parts), retryUrl: null }),
+    { parse: 'none', detail: CONSENT_DETAIL },
+  );
+  return methodNotAllowed(app, '/oauth/consent', ['POST']);
+}
+
+async function decideConsent(request: Request, parts: AuthorizationServerParts): Promise<Response> {
+  const decision = await readDecision(request, 'consent', parts);
+  return decision.allowed ? approve(decision, parts) : refuse(decision, parts);
+}
+
+/**
+ * Only now does an upstream `state` exist: a person who has not approved cannot come back from
+ * Forgejo with one. It is good once and for this browser; its PKCE verifier is derived from it, so
+ * neither is kept.
+ */
+async function approve(decision: Decision, parts: AuthorizationServerParts): Promise<Response> {
+  const state = newToken(parts.random);
+  const approved = await parts.store.authorizationRequests.approve(
+    decision.row.digest,
+    decision.approvalDigest,
+    digestOf(state),
+    parts.clock.now() + STAGE_TTL_MS,
+  );
+  if (approved === undefined) {
+    throw new ProblemError({ kind: 'finished', restartUrl: decision.restartUrl });
+  }
+  parts.metrics.authorizations.inc({ outcome: 'approved' });
+  parts.log.info('authorization.approved', { client: decision.row.clientId });
+  const codeVerifier = parts.keyring.upstreamVerifier(state);
+  return parts.pages.goingOn({
+    to: 'forge',
+    url: parts.forge.authorizationUrl({ state, codeVerifier }).href,
+    destination: forgeHostOf(parts.forgejoUrl),
+  });
+}
+
+/** A page of ours, from the right browser, said no: there is nothing more to prove. */
+export async function refuse(
+  decision: Decision,
+  parts: AuthorizationServerParts,
+): Promise<Response> {
+  await parts.store.authorizationRequests.delete(decision.row.digest);
+  parts.metrics.authorizations.inc({ outcome: 'denied' });
+  parts.log.info('authorization.denied', { client: decision.row.clientId });
+  return parts.pages.goingOn({
+    to: 'client',
+    url: deniedUrl(decision, parts.publicOrigin),
+    destination: destinationOf(decision.known.target),
+  });
+}

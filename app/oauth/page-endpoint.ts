@@ -1,0 +1,45 @@
+import { StoreError } from '../store/store-error.ts';
+import { RETRY_AFTER_S } from './endpoint.ts';
+import { OAuthError } from './errors.ts';
+import type { AuthorizationServerParts } from './parts.ts';
+import { describeProblem, type Problem, ProblemError } from './problems.ts';
+
+/**
+ * Runs an endpoint that people's browsers talk to: whatever stands in the way becomes a page that
+ * says what to do. `retryUrl` is offered when the store fails. A bug goes on to the error boundary.
+ */
+export async function answerPerson(
+  parts: Pick<AuthorizationServerParts, 'pages' | 'log' | 'metrics'>,
+  o: { readonly run: () => Promise<Response>; readonly retryUrl: string | null },
+): Promise<Response> {
+  try {
+    return await o.run();
+  } catch (error) {
+    const problem = asProblem(error, o.retryUrl);
+    const detail = error instanceof ProblemError ? error.detail : undefined;
+    parts.metrics.authorizations.inc({ outcome: 'problem' });
+    parts.log[logLevelOf(problem)]('authorization.problem', {
+      problem: problem.kind,
+      ...(detail === undefined ? {} : { detail }),
+      ...(error instanceof StoreError ? { err: error } : {}),
+    });
+    const response = parts.pages.problem(describeProblem(problem));
+    if (response.status === 503) response.headers.set('retry-after', String(RETRY_AFTER_S));
+    return response;
+  }
+}
+
+function asProblem(error: unknown, retryUrl: string | null): Problem {
+  if (error instanceof ProblemError) return error.problem;
+  if (error instanceof StoreError) return { kind: 'store_away', retryUrl };
+  // A form of our own page never repeats a parameter or leaves one out.
+  if (error instanceof OAuthError) return { kind: 'form_broken', status: 400 };
+  throw error;
+}
+
+function logLevelOf({ kind }: Problem): 'error' | 'warn' | 'info' {
+  if (kind === 'forge_misconfigured' || kind === 'store_away') return 'error';
+  return kind === 'forge_away' || kind === 'form_foreign' || kind === 'other_browser'
+    ? 'warn'
+    : 'info';
+}

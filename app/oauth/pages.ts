@@ -1,0 +1,65 @@
+import type { RedirectTarget } from './redirect-uri.ts';
+
+/** Who asks, as a person needs to know it. */
+export interface ClientView {
+  /** The client's own claim, or the administrator's word when `verified`; may be empty. */
+  readonly name: string;
+  /** The administrator of this server wrote the client into its configuration. */
+  readonly verified: boolean;
+  /** Where the answer goes: the one thing about a client that is no mere claim. */
+  readonly returnsTo: RedirectTarget;
+}
+
+/** What the buttons of a page send back. */
+export interface DecisionForm {
+  readonly action: string;
+  /** Names the authorization request; worth nothing without `approval` and the browser's cookie. */
+  readonly request: string;
+  /** One-time value of this page. */
+  readonly approval: string;
+}
+
+export interface ConsentView {
+  readonly client: ClientView;
+  /** What will be allowed, in one sentence. */
+  readonly permission: string;
+  readonly forgeHost: string;
+  /** Who signed in with this browser before. */
+  readonly login: string | null;
+  readonly form: DecisionForm;
+}
+
+export interface ConfirmView {
+  readonly client: ClientView;
+  readonly permission: string;
+  readonly forgeHost: string;
+  readonly forgeUrl: string;
+  /** Who came back from the forge. */
+  readonly login: string;
+  /** Starts the same authorization anew, for another account. */
+  readonly restartUrl: string;
+  readonly form: DecisionForm;
+}
+
+export interface GoingOnView {
+  readonly to: 'forge' | 'client';
+  readonly url: string;
+  /** Where it leads, in words: a host, or the name of a program. */
+  readonly destination: string;
+}
+
+export interface ProblemView {
+  readonly status: number;
+  readonly title: string;
+  readonly paragraphs: readonly string[];
+  readonly links: readonly { readonly href: string; readonly label: string }[];
+}
+
+/** Renders what people see; the composition root hands in app/pages. */
+export interface AuthorizationPages {
+  consent(view: ConsentView): Response;
+  confirm(view: ConfirmView): Response;
+  /** Goes on by a Refresh header and a link: a redirect after a form would be blocked by the CSP. */
+  goingOn(view: GoingOnView): Response;
+  problem(view: ProblemView): Response;
+}

@@ -1,0 +1,35 @@
+import { type ClientView, clientPhrase, returnPlace } from './client.ts';
+import { type DecisionForm, decisionForm } from './decision.ts';
+import { html } from './html.ts';
+import { pageResponse } from './layout.ts';
+
+export interface ConfirmView {
+  readonly client: ClientView;
+  readonly permission: string;
+  readonly forgeHost: string;
+  readonly forgeUrl: string;
+  readonly login: string;
+  readonly restartUrl: string;
+  readonly form: DecisionForm;
+}
+
+/** Names the account that came back from Forgejo and asks whether it is the right one. */
+export function confirmPage(view: ConfirmView): Response {
+  const { client, forgeHost, login } = view;
+  return pageResponse({
+    title: `Connect as ${login}?`,
+    body: html`<section>
+<h2>${forgeHost} says that you are</h2>
+<p class="place"><bdi>${login}</bdi></p>
+</section>
+<p>${clientPhrase(client)} will work with this account.</p>
+${returnPlace(client)}
+<section class="warning">
+<h2>What it may do</h2>
+<p>${view.permission}</p>
+</section>
+${decisionForm(view.form, { allow: `Yes, connect as ${login}`, deny: 'Cancel' })}
+<h2 class="choices">Not you, or another account?</h2>
+<p class="soft">Sign out at <a href="${view.forgeUrl}">${forgeHost}</a>, then <a href="${view.restartUrl}">start again</a>.</p>`,
+  });
+}

@@ -1,0 +1,23 @@
+import { type Html, html } from './html.ts';
+
+/** What the two buttons of a page send back. */
+export interface DecisionForm {
+  readonly action: string;
+  readonly request: string;
+  readonly approval: string;
+}
+
+/** A form of two buttons: the one decision of a page. */
+export function decisionForm(
+  form: DecisionForm,
+  labels: { readonly allow: string; readonly deny: string },
+): Html {
+  return html`<form method="post" action="${form.action}">
+<input type="hidden" name="request" value="${form.request}">
+<input type="hidden" name="approval" value="${form.approval}">
+<div class="choices">
+<button name="decision" value="allow">${labels.allow}</button>
+<button name="decision" value="deny" class="second">${labels.deny}</button>
+</div>
+</form>`;
+}
