@@ -4,6 +4,7 @@ import type { Metrics } from '../base/metrics.ts';
 import { err, type Result } from '../base/result.ts';
 import { spliceSpan, topLevelMembers } from '../base/splice.ts';
 import type { Child } from '../child/supervisor.ts';
+import { progressTokenOf, withProgressToken } from './progress-token.ts';
 
 export type RequestMessage = Extract<Message, { kind: 'request' }>;
 
@@ -132,7 +133,9 @@ export class Router {
     const id = this.#lastId;
     const span = idSpan(request.text);
     if (span === undefined) throw new Error('a request has an id');
-    const sent = this.#send(spliceSpan(request.text, span, String(id)));
+    const text = spliceSpan(request.text, span, String(id));
+    const hasProgress = progressTokenOf(request.params) !== undefined;
+    const sent = this.#send(hasProgress ? withProgressToken(text, id) : text);
     if (!sent.ok) {
       answered({ kind: sent.error });
       return;

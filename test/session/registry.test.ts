@@ -1,0 +1,332 @@
+import { describe, expect, it } from 'bun:test';
+import { digestOf } from '../../app/base/secret.ts';
+import { StoreError } from '../../app/store/store-error.ts';
+import {
+  bench,
+  HOUR_MS,
+  initialize,
+  notification,
+  opened,
+  owner,
+  request,
+  settled,
+} from '../support/session-registry.ts';
+
+describe('the number of sessions', () => {
+  it('ends at MAX_SESSIONS, and one beyond starts no child', async () => {
+    const { registry, supervisor, metrics } = bench({ limits: { sessionsMax: 3 } });
+    for (const account of [1, 2, 3]) await opened(registry, owner(account));
+    expect(await registry.open(owner(4), initialize())).toEqual({
+      ok: false,
+      error: { kind: 'limit', limit: 'MAX_SESSIONS' },
+    });
+    expect(supervisor.children).toHaveLength(3);
+    expect(await metrics.registry.getSingleMetricAsString('fjmcp_limits_reached_total')).toContain(
+      '{limit="MAX_SESSIONS"} 1',
+    );
+  });
+
+  it('of one account ends at MAX_SESSIONS_PER_USER, over all its clients', async () => {
+    const { registry } = bench({ limits: { sessionsPerUserMax: 2 } });
+    await opened(registry, owner(1, 'client-1'));
+    await opened(registry, owner(1, 'client-2'));
+    expect(await registry.open(owner(1, 'client-3'), initialize())).toEqual({
+      ok: false,
+      error: { kind: 'limit', limit: 'MAX_SESSIONS_PER_USER' },
+    });
+    expect((await registry.open(owner(2), initialize())).ok).toBe(true);
+  });
+
+  it('counts those that open now: of many at once no more than the limit get in', async () => {
+    const { registry, supervisor } = bench({ limits: { sessionsMax: 3, sessionsPerUserMax: 2 } });
+    const results = await Promise.all(
+      [1, 1, 1, 2, 2, 2].map((account) => registry.open(owner(account), initialize())),
+    );
+    expect(results.filter((result) => result.ok)).toHaveLength(3);
+    expect(supervisor.children).toHaveLength(3);
+  });
+
+  it('counts one that ends until its child is gone', async () => {
+    const { registry, supervisor } = bench({ limits: { sessionsMax: 1 } });
+    const { session } = await opened(registry);
+    supervisor.last.leaves = false;
+    const ended = session.end('test');
+    expect((await registry.open(owner(2), initialize())).ok).toBe(false);
+    supervisor.last.exit(0, 'closed');
+    await ended;
+    expect((await registry.open(owner(2), initialize())).ok).toBe(true);
+  });
+
+  it('is free again after a session that did not open', async () => {
+    const { registry, forge } = bench({ limits: { sessionsMax: 1 } });
+    forge.failure = { kind: 'try_later', detail: '' };
+    for (let i = 0; i < 5; i += 1) await registry.open(owner(), initialize());
+    forge.failure = undefined;
+    expect((await registry.open(owner(), initialize())).ok).toBe(true);
+  });
+});
+
+describe('who finds a session', () => {
+  it('[ContextForge #1078/#5043] finds none of another account, whatever else is the same', async () => {
+    const { registry } = bench();
+    const { sessionId } = await opened(registry, owner(1));
+    expect(registry.find(sessionId, owner(2))).toBeUndefined();
+    expect(registry.find(sessionId, { ...owner(2), login: 'user1' })).toBeUndefined();
+  });
+
+  it('[CVE-2026-33946] finds none of another client of the same account', async () => {
+    const { registry } = bench();
+    const { sessionId } = await opened(registry, owner(1, 'client-1'));
+    expect(registry.find(sessionId, owner(1, 'client-2'))).toBeUndefined();
+  });
+
+  it('[CVE-2025-6515] makes ids of 192 random bits that no session shares', async () => {
+    const { registry } = bench({ limits: { sessionsPerUserMax: 100 } });
+    const ids = new Set<string>();
+    for (let i = 0; i < 100; i += 1) ids.add((await opened(registry)).sessionId);
+    expect(ids.size).toBe(100);
+    for (const id of ids) expect(id).toMatch(/^[A-Za-z0-9_-]{32}$/);
+  });
+
+  it('finds none that does not exist, and none by its digest or its short id', async () => {
+    const { registry } = bench();
+    const { sessionId, session } = await opened(registry);
+    for (const id of ['', 'unknown', digestOf(sessionId), session.shortId, `${sessionId} `]) {
+      expect(registry.find(id, owner())).toBeUndefined();
+    }
+  });
+
+  it('finds none that is only opening', async () => {
+    const { registry, supervisor } = bench({ script: () => undefined });
+    void registry.open(owner(), initialize());
+    await settled();
+    expect(supervisor.children).toHaveLength(1);
+    expect(registry.count).toBe(1);
+    expect(registry.find('', owner())).toBeUndefined();
+  });
+
+  it('finds it for its account and client, also under a new grant of the two', async () => {
+    const { registry } = bench();
+    const { sessionId, session } = await opened(registry, owner(1, 'client-1', 'grant-1'));
+    expect(registry.find(sessionId, owner(1, 'client-1', 'grant-1'))).toBe(session);
+    expect(registry.find(sessionId, owner(1, 'client-1', 'grant-2'))).toBe(session);
+  });
+});
+
+describe('the end of a session', () => {
+  it('by its client: nobody finds it, its child and its row are gone', async () => {
+    const { registry, supervisor, sessions } = bench();
+    const { sessionId, session } = await opened(registry);
+    const ended = session.end('deleted');
+    expect(registry.find(sessionId, owner())).toBeUndefined();
+    await ended;
+    expect(supervisor.last.stopReason).toBe('closed');
+    expect(sessions.rows.size).toBe(0);
+    expect(registry.count).toBe(0);
+    await session.end('again');
+  });
+
+  it('gives each waiting call a JSON-RPC error', async () => {
+    const { registry } = bench();
+    const { session } = await opened(registry);
+    const calls = [1, 'two'].map((id) => session.call(request('m', id)).answer);
+    await registry.endAccount(1, 'disabled');
+    const answers = (await Promise.all(calls)).map((text) => JSON.parse(text));
+    expect(answers).toMatchObject([
+      { id: 1, error: { code: -32000, message: 'the access of this session was ended' } },
+      { id: 'two', error: { code: -32000 } },
+    ]);
+  });
+
+  it('comes with the end of its grant, and not of another grant', async () => {
+    const { registry, supervisor, sessions, memory } = bench();
+    await opened(registry, owner(1, 'client-1', 'grant-1'));
+    await opened(registry, owner(1, 'client-2', 'grant-2'));
+    await opened(registry, owner(1, 'client-1', 'grant-1'));
+    await registry.endGrant('grant-1', 'refresh_reuse');
+    expect(supervisor.children.map((child) => child.stopReason)).toEqual([
+      'grant_ended',
+      undefined,
+      'grant_ended',
+    ]);
+    expect(registry.count).toBe(1);
+    expect(sessions.rows.size).toBe(1);
+    expect(memory.of('session.ended')[0]).toMatchObject({
+      reason: 'grant_ended',
+      detail: 'refresh_reuse',
+    });
+  });
+
+  it('comes with the end of its account, and not of another account', async () => {
+    const { registry, supervisor } = bench();
+    await opened(registry, owner(1, 'client-1'));
+    await opened(registry, owner(2, 'client-1'));
+    await opened(registry, owner(1, 'client-2'));
+    await registry.endAccount(1, 'needs_sign_in');
+    expect(supervisor.children.map((child) => child.stopReason)).toEqual([
+      'account_ended',
+      undefined,
+      'account_ended',
+    ]);
+  });
+
+  it('comes with the end of its child', async () => {
+    const { registry, supervisor, sessions, metrics } = bench();
+    const { sessionId } = await opened(registry);
+    supervisor.last.exit(2);
+    await settled();
+    expect(registry.find(sessionId, owner())).toBeUndefined();
+    expect(sessions.rows.size).toBe(0);
+    expect(registry.count).toBe(0);
+    expect(await metrics.registry.getSingleMetricAsString('fjmcp_sessions')).toContain(' 0');
+  });
+
+  it('is complete although the row cannot be deleted, and the log says so', async () => {
+    const { registry, supervisor, sessions, memory } = bench();
+    const { session, sessionId } = await opened(registry);
+    sessions.failure = new StoreError('busy');
+    await session.end('deleted');
+    expect(registry.find(sessionId, owner())).toBeUndefined();
+    expect(registry.count).toBe(0);
+    expect(supervisor.last.stopReason).toBe('closed');
+    expect(memory.of('session.row_left')).toHaveLength(1);
+  });
+
+  it('comes when the token expires, also in the middle of a call', async () => {
+    const { registry, supervisor, clock, forge } = bench({
+      limits: { idleTimeoutMs: 10 * HOUR_MS, requestTimeoutMs: 10 * HOUR_MS },
+    });
+    forge.lifeMs = 2 * HOUR_MS;
+    const { session, sessionId } = await opened(registry);
+    const { answer } = session.call(request('m', 1));
+    clock.advance(2 * HOUR_MS - 1);
+    expect(supervisor.last.stopReason).toBeUndefined();
+    clock.advance(1);
+    expect(supervisor.last.stopReason).toBe('token_expired');
+    expect(registry.find(sessionId, owner())).toBeUndefined();
+    expect(JSON.parse(await answer)).toMatchObject({ id: 1, error: { code: -32000 } });
+  });
+
+  it('does not come early when a token lives longer than a timer can wait', async () => {
+    const { registry, supervisor, clock, forge } = bench({
+      limits: { idleTimeoutMs: 400 * 24 * HOUR_MS },
+    });
+    forge.lifeMs = 90 * 24 * HOUR_MS;
+    await opened(registry);
+    clock.advance(90 * 24 * HOUR_MS - 1);
+    expect(supervisor.last.stopReason).toBeUndefined();
+    clock.advance(1);
+    expect(supervisor.last.stopReason).toBe('token_expired');
+  });
+
+  it('comes when it was not used for SESSION_IDLE_TIMEOUT', async () => {
+    const { registry, supervisor, clock, sessions } = bench({ limits: { idleTimeoutMs: 60_000 } });
+    await opened(registry);
+    clock.advance(59_999);
+    expect(supervisor.last.stopReason).toBeUndefined();
+    clock.advance(1);
+    expect(supervisor.last.stopReason).toBe('idle');
+    await settled();
+    expect(sessions.rows.size).toBe(0);
+  });
+
+  it('waits for SESSION_IDLE_TIMEOUT again after each use', async () => {
+    const { registry, supervisor, clock, sessions } = bench({ limits: { idleTimeoutMs: 60_000 } });
+    const { session } = await opened(registry);
+    clock.advance(50_000);
+    session.notify(notification('notifications/initialized'));
+    clock.advance(50_000);
+    const { answer } = session.call(request('m'));
+    supervisor.last.answers({}, 'm');
+    await answer;
+    expect(sessions.uses).toHaveLength(2);
+    clock.advance(59_999);
+    expect(supervisor.last.stopReason).toBeUndefined();
+    clock.advance(1);
+    expect(supervisor.last.stopReason).toBe('idle');
+  });
+
+  it('does not come while a call waits, and idleness counts from its answer', async () => {
+    const { registry, supervisor, clock } = bench({
+      limits: { idleTimeoutMs: 60_000, requestTimeoutMs: HOUR_MS },
+    });
+    const { session } = await opened(registry);
+    const { answer } = session.call(request('m'));
+    clock.advance(10 * 60_000 + 1);
+    expect(supervisor.last.stopReason).toBeUndefined();
+    supervisor.last.answers({}, 'm');
+    await answer;
+    clock.advance(59_999);
+    expect(supervisor.last.stopReason).toBeUndefined();
+    clock.advance(1);
+    expect(supervisor.last.stopReason).toBe('idle');
+  });
+
+  it('leaves no timer behind', async () => {
+    const { registry, clock } = bench();
+    const { session } = await opened(registry);
+    session.call(request('m'));
+    expect(clock.pending).toBeGreaterThan(0);
+    await session.end('test');
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('the stop of all sessions', () => {
+  it('lets calls under way be answered, and ends each session when it has none', async () => {
+    const { registry, supervisor } = bench();
+    const { session } = await opened(registry);
+    const { session: idle } = await opened(registry, owner(2));
+    const { answer } = session.call(request('m', 'mine'));
+    const [busyChild, idleChild] = supervisor.children;
+    const stopped = registry.stop();
+    await settled();
+    expect(idleChild?.stopReason).toBe('stopping');
+    expect(busyChild?.stopReason).toBeUndefined();
+    busyChild?.answers({ done: true }, 'm');
+    expect(JSON.parse(await answer)).toMatchObject({ id: 'mine', result: { done: true } });
+    await stopped;
+    expect(busyChild?.stopReason).toBe('stopping');
+    expect(registry.count).toBe(0);
+    expect(JSON.parse(await idle.call(request('m', 1)).answer).error.code).toBe(-32000);
+  });
+
+  it('takes no new call while those under way are answered', async () => {
+    const { registry, supervisor } = bench();
+    const { session } = await opened(registry);
+    session.call(request('m', 1));
+    void registry.stop();
+    await settled();
+    const sent = supervisor.last.sent.length;
+    expect(JSON.parse(await session.call(request('n', 2)).answer)).toMatchObject({
+      id: 2,
+      error: { code: -32000, message: 'the broker is stopping' },
+    });
+    expect(supervisor.last.sent).toHaveLength(sent);
+  });
+
+  it('gives a call that is not answered in time a JSON-RPC error', async () => {
+    const { registry, supervisor, clock } = bench({ limits: { stopGraceMs: 1500 } });
+    const { session } = await opened(registry);
+    const { answer } = session.call(request('m', 1));
+    const stopped = registry.stop();
+    await settled();
+    clock.advance(1500);
+    expect(JSON.parse(await answer)).toMatchObject({
+      id: 1,
+      error: { code: -32000, message: 'the broker is stopping' },
+    });
+    expect(supervisor.last.stopReason).toBe('stopping');
+    await stopped;
+  });
+
+  it('is over after STOP_GRACE although a child cannot be ended', async () => {
+    const { registry, supervisor, clock } = bench({ limits: { stopGraceMs: 1500 } });
+    await opened(registry);
+    supervisor.last.leaves = false;
+    const stopped = registry.stop();
+    await settled();
+    clock.advance(1500);
+    await stopped;
+  });
+});

@@ -1,0 +1,177 @@
+import { parseMessage } from '../../app/base/message.ts';
+import { createMetrics, type Metrics } from '../../app/base/metrics.ts';
+import { err, ok } from '../../app/base/result.ts';
+import { type Digest, Secret, systemRandom } from '../../app/base/secret.ts';
+import type { Supervisor } from '../../app/child/supervisor.ts';
+import type { FreshToken } from '../../app/forge/account-tokens.ts';
+import type { ForgeFailure } from '../../app/forge/forge.ts';
+import {
+  createSessionRegistry,
+  type ForgeProbe,
+  type OpenedSession,
+  type RequestMessage,
+  type SessionLimits,
+  type SessionOwner,
+  type SessionRegistry,
+} from '../../app/session/registry.ts';
+import type { SessionRow, Sessions } from '../../app/store/sessions.ts';
+import { type FakeChild, FakeSupervisor, opens } from './fake-child.ts';
+import { FakeClock } from './fake-clock.ts';
+import { createMemoryLog, type MemoryLog } from './memory-log.ts';
+
+export const VERSIONS = ['2025-03-26', '2025-06-18', '2025-11-25'];
+export const HOUR_MS = 60 * 60_000;
+
+/** Rows of sessions in memory. */
+export class MemorySessions implements Sessions {
+  readonly rows = new Map<Digest, SessionRow>();
+  readonly uses: Digest[] = [];
+  failure: Error | undefined;
+  /** What an insert waits for. */
+  gate: Promise<void> = Promise.resolve();
+
+  async insert(row: SessionRow): Promise<void> {
+    await this.gate;
+    if (this.failure !== undefined) throw this.failure;
+    this.rows.set(row.idDigest, row);
+  }
+
+  async find(idDigest: Digest): Promise<SessionRow | undefined> {
+    return this.rows.get(idDigest);
+  }
+
+  async delete(idDigest: Digest): Promise<boolean> {
+    if (this.failure !== undefined) throw this.failure;
+    return this.rows.delete(idDigest);
+  }
+
+  async deleteAll(): Promise<number> {
+    const count = this.rows.size;
+    this.rows.clear();
+    return count;
+  }
+
+  used(idDigest: Digest): void {
+    this.uses.push(idDigest);
+  }
+}
+
+/** Everything around a registry, each part in the test's hands. */
+export interface Bench {
+  readonly registry: SessionRegistry;
+  readonly supervisor: FakeSupervisor;
+  readonly sessions: MemorySessions;
+  readonly clock: FakeClock;
+  readonly memory: MemoryLog;
+  readonly metrics: Metrics;
+  readonly forge: {
+    probe: ForgeProbe;
+    probes: number;
+    failure: ForgeFailure | undefined;
+    token: string;
+    lifeMs: number;
+    readonly leads: number[];
+    /** What the token call waits for. */
+    gate: Promise<void>;
+  };
+}
+
+export function bench(
+  options: {
+    readonly limits?: Partial<SessionLimits>;
+    readonly script?: (child: FakeChild) => void;
+    readonly supervisor?: Supervisor;
+  } = {},
+): Bench {
+  const clock = new FakeClock();
+  const memory = createMemoryLog();
+  const metrics = createMetrics();
+  const supervisor = new FakeSupervisor(options.script ?? opens);
+  const sessions = new MemorySessions();
+  const forge: Bench['forge'] = {
+    probe: 'up',
+    probes: 0,
+    failure: undefined,
+    token: 'canary-upstream',
+    lifeMs: HOUR_MS,
+    leads: [],
+    gate: Promise.resolve(),
+  };
+  const registry = createSessionRegistry({
+    store: { sessions },
+    tokens: {
+      async fresh(_accountId, leadMs) {
+        forge.leads.push(leadMs);
+        await forge.gate;
+        if (forge.failure !== undefined) return err(forge.failure);
+        const token: FreshToken = {
+          token: new Secret(forge.token),
+          expiresAt: clock.now() + forge.lifeMs,
+          generation: 1,
+        };
+        return ok(token);
+      },
+    },
+    supervisor: options.supervisor ?? supervisor,
+    probeForge: async () => {
+      forge.probes += 1;
+      return forge.probe;
+    },
+    limits: {
+      sessionsMax: 100,
+      sessionsPerUserMax: 10,
+      requestTimeoutMs: 5 * 60_000,
+      idleTimeoutMs: 15 * 60_000,
+      handshakeTimeoutMs: 10_000,
+      stopGraceMs: 1500,
+      ...options.limits,
+    },
+    serverVersions: VERSIONS,
+    clock,
+    random: systemRandom,
+    log: memory.log,
+    metrics,
+  });
+  return { registry, supervisor, sessions, clock, memory, metrics, forge };
+}
+
+export function owner(accountId = 1, clientId = 'client-1', grantId = 'grant-1'): SessionOwner {
+  return { accountId, clientId, grantId, login: `user${accountId}` };
+}
+
+export function request(method: string, id: string | number = 1, params?: object): RequestMessage {
+  return requestFrom(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
+}
+
+/** A request from its exact text. */
+export function requestFrom(text: string): RequestMessage {
+  const parsed = parseMessage(text);
+  if (!parsed.ok || parsed.value.kind !== 'request') throw new Error('no request');
+  return parsed.value;
+}
+
+export function notification(method: string, params?: object) {
+  const parsed = parseMessage(JSON.stringify({ jsonrpc: '2.0', method, params }));
+  if (!parsed.ok) throw new Error('no message');
+  return parsed.value;
+}
+
+export function initialize(version = '2025-11-25', id: string | number = 0): RequestMessage {
+  return request('initialize', id, {
+    protocolVersion: version,
+    capabilities: { sampling: {}, roots: { listChanged: true }, elicitation: {} },
+    clientInfo: { name: 'some client', version: '3' },
+  });
+}
+
+/** Opens a session that must open. */
+export async function opened(registry: SessionRegistry, by = owner()): Promise<OpenedSession> {
+  const result = await registry.open(by, initialize());
+  if (!result.ok) throw new Error(`no session: ${result.error.kind}`);
+  return result.value;
+}
+
+/** Lets everything that waits for no timer and no process run. */
+export async function settled(): Promise<void> {
+  await Bun.sleep(0);
+}
