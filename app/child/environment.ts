@@ -3,8 +3,8 @@ import type { Secret } from '../base/secret.ts';
 /** Where programs of a child are looked for; the broker's own PATH may be anything. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** A home that is not there, so that no file of the broker's user configures a child. */
-const HOME = '/nonexistent';
+/** A home that holds no file and in which not even root can make one: none configures a child. */
+const HOME = '/dev/null';
 
 /**
  * The complete environment of a child. It is built, never inherited: what an administrator sets

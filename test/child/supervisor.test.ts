@@ -57,7 +57,7 @@ describe('environment and arguments of a child', () => {
         FORGEJO_URL: 'http://127.0.0.1:1',
         FORGEJO_USER_AGENT: 'fjmcp-broker/test',
         PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-        HOME: '/nonexistent',
+        HOME: '/dev/null',
         LANG: 'C.UTF-8',
       });
     } finally {
