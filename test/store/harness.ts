@@ -63,9 +63,18 @@ export class Directory {
   readonly path = mkdtempSync(join(tmpdir(), 'fjmcp-store-'));
   readonly store = join(this.path, 'store.db');
 
-  /** Every byte of every file. */
+  /** Every byte of every file of a store that is closed. */
   bytes(): Buffer {
     return Buffer.concat(readdirSync(this.path).map((name) => readFileSync(join(this.path, name))));
+  }
+
+  /**
+   * The same of an open store, read by another process: closing a file in this one would drop the
+   * locks that SQLite holds on it here.
+   */
+  bytesOfOpenStore(): Buffer {
+    const files = readdirSync(this.path).map((name) => join(this.path, name));
+    return Bun.spawnSync(['cat', ...files]).stdout;
   }
 
   /** Looks into the file from beside the store. */
