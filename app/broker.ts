@@ -11,7 +11,7 @@ import { createBoundedFetch } from './forge/bounded-fetch.ts';
 import type { Forge } from './forge/forge.ts';
 import { createForgejo } from './forge/forgejo.ts';
 import { apiReference } from './http/api-reference.ts';
-import { authorizationPages, errorPage } from './pages/authorization-pages.ts';
+import { authorizationPages } from './pages/authorization-pages.ts';
 import { createServer } from './server.ts';
 import { createSessionRegistry, type SessionRegistry } from './session/registry.ts';
 import { openStore, type Store } from './store/store.ts';
@@ -210,7 +210,8 @@ function mount(config: Config, built: Built, stopping: () => boolean) {
     boundary: {
       log,
       storeFailure: (error) => (error instanceof StoreError ? error.kind : undefined),
-      renderErrorPage: errorPage,
+      renderErrorPage: ({ status, title, detail }) =>
+        authorizationPages.problem({ status, title, paragraphs: [sentence(detail)], links: [] }),
     },
     requestLog: { log, clock, metrics },
     status,
@@ -238,6 +239,10 @@ function mount(config: Config, built: Built, stopping: () => boolean) {
     },
     apiReference: (routes) => apiReference({ routes, publicOrigin, version: VERSION }),
   });
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 function codeOf(error: unknown): string {
