@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { type Random, systemRandom } from '../base/secret.ts';
 import type { OnDemoForgeEvent } from './forge-event.ts';
 import { createFaults, type DemoFaults } from './forge-faults.ts';
-import { BODY_BYTES_MAX, type DemoRequest } from './forge-http.ts';
+import { BODY_BYTES_MAX, type DemoRequest, plain } from './forge-http.ts';
 import { DemoRepositories } from './forge-repositories.ts';
 import { createRouter } from './forge-router.ts';
 import { DemoState, type DemoUserOptions } from './forge-state.ts';
@@ -169,6 +169,8 @@ function createListener(
       // Held answers write nothing for long; the runtime would cut them after ten seconds.
       idleTimeout: 0,
       maxRequestBodySize: BODY_BYTES_MAX,
+      // The runtime's own error page shows source code.
+      error: () => plain(500, 'Internal Server Error\n'),
       fetch: async (request) =>
         answer({
           method: request.method,

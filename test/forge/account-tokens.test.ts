@@ -267,6 +267,17 @@ describe('a renewal', () => {
     expect(tokenCalls()).toEqual(['tokens_issued', 'tokens_renewed']);
   });
 
+  it('is one for many callers also when it fails', async () => {
+    leaveToLive(MINUTE);
+    const before = setup.demo.count(TOKEN_PATH);
+    setup.demo.faults.set({ kind: 'status', status: 503 });
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => tokens.fresh(ALICE, LEAD_MS)),
+    );
+    expect(answers.every((answer) => !answer.ok && answer.error.kind === 'try_later')).toBe(true);
+    expect(setup.demo.count(TOKEN_PATH)).toBe(before + 1);
+  });
+
   it('that Forgejo refuses makes the account need a sign-in, and is not tried again', async () => {
     leaveToLive(30 * MINUTE);
     setup.demo.revokeGrant('alice');
