@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
-import { digestOf, Secret } from '../../app/base/secret.ts';
+import { Secret } from '../../app/base/secret.ts';
 import { StoreError } from '../../app/store/store-error.ts';
 import { addAccount, Directory, failure, type Opened, open } from './harness.ts';
 
@@ -115,44 +115,5 @@ describe('sealed values in the database', () => {
     expect((await store.accounts.tokensOf(1))?.accessToken.reveal()).toBe('upstream-access-1');
     expect(log.of('store.failed')).toHaveLength(2);
     await store.close();
-  });
-});
-
-describe('browser sessions', () => {
-  const digest = digestOf('browser');
-
-  it('are unknown before they are made and from their expiry on', async () => {
-    const { store, clock } = opened;
-    expect(await store.browserSessions.find(digest)).toBeUndefined();
-    await store.browserSessions.create({ digest, expiresAt: clock.now() + 10 });
-    clock.advance(9);
-    expect(await store.browserSessions.find(digest)).toBeDefined();
-    clock.advance(1);
-    expect(await store.browserSessions.find(digest)).toBeUndefined();
-  });
-
-  it('name who signed in last, by the present login', async () => {
-    const { store, clock } = opened;
-    const expiresAt = clock.now() + 10;
-    await store.browserSessions.create({ digest, expiresAt });
-    const nobody = { digest, accountId: null, login: null, expiresAt };
-    expect(await store.browserSessions.find(digest)).toEqual(nobody);
-    await addAccount(store, 1, 'anna');
-    await store.browserSessions.signIn(digest, 1, expiresAt + 5);
-    await addAccount(store, 1, 'anna-renamed');
-    const found = await store.browserSessions.find(digest);
-    expect(found).toEqual({
-      digest,
-      accountId: 1,
-      login: 'anna-renamed',
-      expiresAt: expiresAt + 5,
-    });
-  });
-
-  it('note a sign-in also when the row was pruned meanwhile', async () => {
-    const { store, clock } = opened;
-    await addAccount(store, 1, 'anna');
-    await store.browserSessions.signIn(digest, 1, clock.now() + 5);
-    expect((await store.browserSessions.find(digest))?.login).toBe('anna');
   });
 });

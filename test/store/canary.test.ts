@@ -71,7 +71,6 @@ describe('the bytes of the store', () => {
     const secretDigest = digest('client secret');
     const authMethod = 'client_secret_basic' as const;
     await store.clients.register(newClient({ id: 'client-2', authMethod, secretDigest }), 10);
-    await store.browserSessions.create({ digest: digest('browser'), expiresAt: clock.now() + 1 });
     const request = newRequest(clock, {
       digest: digest('transaction'),
       clientState: canary['client state'],

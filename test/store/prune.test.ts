@@ -105,7 +105,7 @@ describe('pruning', () => {
     const { store, clock } = opened;
     await store.authorizationRequests.create(newRequest(clock), digestOf('approval'), 10);
     const digest = digestOf('browser');
-    await store.browserSessions.create({ digest, expiresAt: clock.now() + 10 * MINUTE });
+    await store.browserSessions.signIn(digest, 1, clock.now() + 10 * MINUTE);
     const { before, at } = await around(10 * MINUTE);
     expect(before).toEqual(NOTHING);
     expect(at).toEqual({ ...NOTHING, authorization_requests: 1, browser_sessions: 1 });
@@ -185,7 +185,7 @@ describe('pruning', () => {
     const { store, clock } = opened;
     for (let n = 0; n < 1_200; n += 1) {
       const digest = digestOf(`browser ${n}`);
-      await store.browserSessions.create({ digest, expiresAt: clock.now() + MINUTE });
+      await store.browserSessions.signIn(digest, 1, clock.now() + MINUTE);
     }
     clock.advance(MINUTE);
     expect((await store.prune()).browser_sessions).toBe(1_200);
@@ -204,7 +204,7 @@ describe('pruning', () => {
     const { store, clock } = opened;
     for (let n = 0; n < 1_200; n += 1) {
       const digest = digestOf(`browser ${n}`);
-      await store.browserSessions.create({ digest, expiresAt: clock.now() + MINUTE });
+      await store.browserSessions.signIn(digest, 1, clock.now() + MINUTE);
     }
     clock.advance(MINUTE);
     const running = store.prune();

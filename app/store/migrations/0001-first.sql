@@ -52,7 +52,7 @@ CREATE TABLE browser_sessions (
   expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX browser_sessions_by_expiry ON browser_sessions (expires_at);
-CREATE INDEX browser_sessions_by_account ON browser_sessions (account_id, expires_at);
+CREATE INDEX browser_sessions_by_account ON browser_sessions (account_id);
 
 CREATE TABLE authorization_requests (
   digest                TEXT PRIMARY KEY,
