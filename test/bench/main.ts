@@ -1,0 +1,95 @@
+/**
+ * How fast, and at what cost in memory, calls pass through a bridge between HTTP and stdio:
+ *
+ *   bun run bench [--seconds 3] [--warmup 1] [--rounds 3] [--sessions 1,20,100]
+ *                 [--only pipe,supergateway,broker] [--json FILE]
+ *
+ * Measured is a closed loop: every session calls the tool `noop` of the same light native child and
+ * sends the next call when the last was answered. Contenders are the pipe alone (no HTTP, the upper
+ * bound), supergateway from the registry (stateful, loopback, no authorization) and this broker
+ * with OAuth. They take turns within each round, each started afresh, so that what else the machine
+ * does hits all alike; each figure is the median of the rounds. Compare ratios, not figures of two
+ * machines.
+ *
+ * The load client is a process of its own with one raw connection per session; it checks id and
+ * content of every answer, and the run fails (exit 1) if one is wrong. `client CPU` near 100 % says
+ * that the client was the limit. Memory is the resident set of the bridge's process alone, before
+ * the first session, with all sessions open, and at the end of the load; `CPU us/call` is its CPU
+ * time.
+ */
+import { cpus, release, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { lightChild } from '../support/light-child.ts';
+import { startBroker } from './broker.ts';
+import { summarize, table } from './summary.ts';
+import { startSupergateway, supergatewayRuntime } from './supergateway.ts';
+import { type Contender, type Turn, takeTurn } from './turn.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '3' },
+    warmup: { type: 'string', default: '1' },
+    rounds: { type: 'string', default: '3' },
+    sessions: { type: 'string', default: '1,20,100' },
+    only: { type: 'string', default: 'pipe,supergateway,broker' },
+    json: { type: 'string' },
+  },
+});
+
+const child = lightChild();
+const contenders: Contender[] = [
+  { kind: 'pipe', name: 'pipe' },
+  { kind: 'bridge', name: 'supergateway', start: startSupergateway },
+];
+if (startBroker !== undefined) {
+  contenders.push({ kind: 'bridge', name: 'broker', start: startBroker });
+}
+const chosen = contenders.filter(({ name }) => flags.only.split(',').includes(name));
+if (chosen.length === 0) throw new Error(`--only names nothing that can be measured`);
+
+const turns: Turn[] = [];
+for (const sessions of flags.sessions.split(',').map((text) => positive('--sessions', text))) {
+  for (let round = 1; round <= positive('--rounds', flags.rounds); round += 1) {
+    for (const contender of chosen) {
+      process.stderr.write(`${sessions} sessions, round ${round}: ${contender.name}\n`);
+      turns.push(
+        await takeTurn(contender, {
+          childCommand: child.command,
+          sessions,
+          seconds: positive('--seconds', flags.seconds),
+          warmupSeconds: positive('--warmup', flags.warmup),
+        }),
+      );
+    }
+  }
+}
+
+const rows = summarize(turns);
+const machine = {
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: cpus().length,
+  memoryMb: Math.round(totalmem() / 1024 / 1024),
+  kernel: release(),
+  bun: Bun.version,
+  supergatewayRuntime,
+  child: child.kind,
+};
+console.log(table(rows));
+console.log(
+  `${machine.cores} cores (${machine.cpu}), Linux ${machine.kernel}, Bun ${machine.bun}, ` +
+    `supergateway on ${machine.supergatewayRuntime}, light child in ${machine.child}`,
+);
+if (flags.json !== undefined) {
+  await Bun.write(flags.json, `${JSON.stringify({ machine, flags, rows, turns }, null, 2)}\n`);
+}
+const wrong = turns.find((turn) => turn.wrong > 0);
+if (wrong !== undefined) {
+  console.log(`${wrong.name} gave wrong answers, the first one: ${wrong.firstWrong}`);
+  process.exit(1);
+}
+
+function positive(flag: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new Error(`${flag} takes numbers above 0, not "${text}"`);
+  return value;
+}

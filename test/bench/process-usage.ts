@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+
+/** The kernel counts CPU time in ticks of this many milliseconds, on every Linux that Bun runs on. */
+const TICK_MS = 10;
+const KIB_PER_MB = 1024;
+
+export interface ProcessUsage {
+  readonly rssMb: number;
+  readonly cpuMs: number;
+}
+
+/** Memory and CPU time of a process; undefined where there is no /proc, or no such process. */
+export function processUsage(pid: number): ProcessUsage | undefined {
+  try {
+    const rssKib = readFileSync(`/proc/${pid}/status`, 'utf8').match(/^VmRSS:\s+(\d+)/m)?.[1];
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The second field is the program's name and may hold spaces: count from behind it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const ticks = Number(fields[11]) + Number(fields[12]);
+    return { rssMb: Number(rssKib) / KIB_PER_MB, cpuMs: ticks * TICK_MS };
+  } catch {
+    return undefined;
+  }
+}
