@@ -65,7 +65,6 @@ export function createConnection(
       closed = true;
       // With a statement left, SQLite keeps the files open behind our back.
       for (const statement of statements) statement.finalize();
-      database.run('PRAGMA wal_checkpoint(TRUNCATE)');
       database.close();
     },
   };
