@@ -29,7 +29,7 @@ ${returnPlace(client)}
 <p>${view.permission}</p>
 </section>
 ${decisionForm(view.form, { allow: `Yes, connect as ${login}`, deny: 'Cancel' })}
-<h2 class="choices">Not you, or another account?</h2>
+<h2 class="note">Not you, or another account?</h2>
 <p class="soft">Sign out at <a href="${view.forgeUrl}">${forgeHost}</a>, then <a href="${view.restartUrl}">start again</a>.</p>`,
   });
 }

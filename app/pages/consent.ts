@@ -31,6 +31,6 @@ ${returnPlace(client)}
 ${account}
 </section>
 ${decisionForm(view.form, { allow: 'Allow', deny: 'Refuse' })}
-<p class="soft choices">Your password stays with ${forgeHost}. You are asked every time an application connects.</p>`,
+<p class="soft note">Your password stays with ${forgeHost}. You are asked every time an application connects.</p>`,
   });
 }

@@ -61,12 +61,13 @@ h1 { margin: 0 0 12px; font-size: 1.5rem; line-height: 1.25; letter-spacing: -0.
 h2 { margin: 0 0 2px; font-size: 0.875rem; font-weight: 600; color: var(--soft); }
 p { margin: 0 0 12px; }
 section { margin: 12px 0; padding: 14px 16px; background: var(--panel); border: 1px solid var(--line); border-radius: 10px; }
-section p:last-child { margin-bottom: 0; }
+section p:last-child, main > :last-child { margin-bottom: 0; }
 section.warning { background: var(--warn-panel); border-color: var(--warn-line); }
 .place { font-size: 1.25rem; font-weight: 650; line-height: 1.35; }
 .soft { color: var(--soft); font-size: 0.9375rem; }
 a { color: var(--accent); text-underline-offset: 2px; }
 a:hover { color: var(--accent-deep); }
+.note { margin: 20px 0 0; }
 .choices { display: flex; flex-wrap: wrap; gap: 12px; margin: 20px 0 0; }
 button, .button {
   flex: 1 1 10rem;
