@@ -528,7 +528,7 @@ describe('a token call that takes too long', () => {
 });
 
 describe('the log', () => {
-  it('names people and failures, and no token', async () => {
+  it('S10: names people and failures, and no token', async () => {
     await signIn('alice');
     const first = await stored();
     leaveToLive(MINUTE);

@@ -317,14 +317,14 @@ describe('token answers (RFC 6749 s5.1)', () => {
     });
   });
 
-  it('sends PKCE and works where Forgejo checks it: on the second, silent way', async () => {
+  it('[Gitea/Forgejo upstream] S2: sends PKCE, and it counts where Forgejo checks it', async () => {
     await signedIn();
     await signedIn();
     const answer = await setup.forge.exchangeCode(await setup.code('alice'), 'w'.repeat(43));
     expect(answer).toMatchObject({ ok: false, error: { kind: 'sign_in_again' } });
   });
 
-  it('prints no token, whatever happens', async () => {
+  it('S10: prints no token, whatever happens', async () => {
     const { accessToken, refreshToken } = await signedIn();
     setup.demo.revokeGrant('alice');
     await setup.forge.user(accessToken);
