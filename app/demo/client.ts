@@ -6,7 +6,7 @@ import type {
   OAuthClientMetadata,
   OAuthTokens,
 } from '@modelcontextprotocol/sdk/shared/auth.js';
-import type { Person } from './person.ts';
+import type { HttpFetch, Person } from './person.ts';
 
 /** Where the client asks to be sent back; nothing listens there, the person's browser hands it over. */
 export const DEMO_REDIRECT_URI = 'http://127.0.0.1:33418/callback';
@@ -64,12 +64,14 @@ export class ClientMemory implements OAuthClientProvider {
 export class DemoClient {
   readonly memory: ClientMemory;
   readonly mcpUrl: URL;
+  readonly #fetch: HttpFetch;
   #transport: StreamableHTTPClientTransport | undefined;
   #client: Client | undefined;
 
-  constructor(mcpUrl: string, memory: ClientMemory) {
+  constructor(mcpUrl: string, memory: ClientMemory, httpFetch: HttpFetch = fetch) {
     this.mcpUrl = new URL(mcpUrl);
     this.memory = memory;
+    this.#fetch = httpFetch;
   }
 
   /** The connected SDK client; throws before `connect`. */
@@ -84,7 +86,7 @@ export class DemoClient {
 
   /** From nothing to an authorization URL: challenge, discovery, registration. */
   async startAuthorization(): Promise<URL> {
-    const result = await auth(this.memory, { serverUrl: this.mcpUrl });
+    const result = await this.#auth();
     const url = this.memory.authorizationUrl;
     if (result !== 'REDIRECT' || url === undefined) throw new Error('no sign-in was asked for');
     return url;
@@ -98,7 +100,7 @@ export class DemoClient {
       throw new Error('the state that came back is not the one that was sent');
     }
     const authorizationCode = redirected.searchParams.get('code') ?? '';
-    const result = await auth(this.memory, { serverUrl: this.mcpUrl, authorizationCode });
+    const result = await this.#auth(authorizationCode);
     if (result !== 'AUTHORIZED') throw new Error('the code was not exchanged');
   }
 
@@ -111,7 +113,10 @@ export class DemoClient {
   /** Opens a session. */
   async connect(): Promise<Client> {
     const client = new Client({ name: 'fjmcp-demo-client', version: '1.0.0' });
-    const transport = new StreamableHTTPClientTransport(this.mcpUrl, { authProvider: this.memory });
+    const transport = new StreamableHTTPClientTransport(this.mcpUrl, {
+      authProvider: this.memory,
+      fetch: this.#fetch,
+    });
     // The SDK's own types disagree under exactOptionalPropertyTypes (sessionId).
     await client.connect(transport as Parameters<Client['connect']>[0]);
     this.#client = client;
@@ -122,7 +127,7 @@ export class DemoClient {
   /** Uses the refresh token (RFC 6749 section 6). */
   async refresh(): Promise<void> {
     const before = this.memory.current?.access_token;
-    const result = await auth(this.memory, { serverUrl: this.mcpUrl });
+    const result = await this.#auth();
     if (result !== 'AUTHORIZED' || this.memory.current?.access_token === before) {
       throw new Error('the refresh gave no new access token');
     }
@@ -132,5 +137,13 @@ export class DemoClient {
   async close(): Promise<void> {
     await this.#transport?.terminateSession();
     await this.#client?.close();
+  }
+
+  #auth(authorizationCode?: string) {
+    return auth(this.memory, {
+      serverUrl: this.mcpUrl,
+      fetchFn: this.#fetch,
+      ...(authorizationCode === undefined ? {} : { authorizationCode }),
+    });
   }
 }

@@ -46,6 +46,7 @@ export interface DemoTokenOptions {
   readonly issuer: () => string;
   readonly clock: Clock;
   readonly random: Random;
+  readonly onTokens: (answer: DemoTokenAnswer) => void;
 }
 
 /** Bytes of an RS256 signature with Forgejo's key of 4096 bits; it makes the tokens long. */
@@ -79,6 +80,7 @@ export function createDemoTokens(options: DemoTokenOptions): DemoTokens {
         expires_in: options.accessTtlS,
         refresh_token: sealJwt(key, { ...refresh, exp: iat + options.refreshTtlS }),
       };
+      options.onTokens(answer);
       if (!grant.scope.split(' ').includes('openid')) return answer;
       const id = { iss: options.issuer(), sub: String(grant.userId), exp: access.exp };
       return { ...answer, id_token: sealJwt(key, { ...id, aud: [state.application.clientId] }) };

@@ -6,7 +6,7 @@ import { BODY_BYTES_MAX, type DemoRequest, plain } from './forge-http.ts';
 import { DemoRepositories } from './forge-repositories.ts';
 import { createRouter } from './forge-router.ts';
 import { DemoState, type DemoUserOptions } from './forge-state.ts';
-import { createDemoTokens } from './forge-tokens.ts';
+import { createDemoTokens, type DemoTokenAnswer } from './forge-tokens.ts';
 
 /** The people of the demo, when no others are given. */
 export const DEMO_USERS: readonly DemoUserOptions[] = [
@@ -30,6 +30,8 @@ export interface DemoForgeOptions {
   /** Default 730 hours. */
   readonly refreshTtlS?: number;
   readonly onEvent?: OnDemoForgeEvent;
+  /** Hears of every token pair that is given out, for a test that searches for them. */
+  readonly onTokens?: (answer: DemoTokenAnswer) => void;
   readonly clock?: Clock;
   readonly random?: Random;
 }
@@ -86,6 +88,7 @@ export async function startDemoForge(options: DemoForgeOptions): Promise<DemoFor
     accessTtlS: options.accessTtlS ?? DEFAULT_ACCESS_TTL_S,
     refreshTtlS: options.refreshTtlS ?? DEFAULT_REFRESH_TTL_S,
     issuer: () => listener.url,
+    onTokens: options.onTokens ?? (() => undefined),
   });
   const onEvent = options.onEvent ?? (() => undefined);
   const route = createRouter({ state, tokens, repositories, clock, onEvent });

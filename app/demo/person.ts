@@ -7,7 +7,12 @@ export interface PersonOptions {
   /** What the person answers to the broker's and to Forgejo's consent pages. */
   readonly consents?: boolean;
   readonly onStep?: (step: PersonStep) => void;
+  /** How the browser loads a page; redirects must be left to it. */
+  readonly fetch?: HttpFetch;
 }
+
+/** What of the runtime's `fetch` is needed. */
+export type HttpFetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
 interface Form {
   readonly action: string;
@@ -88,7 +93,8 @@ export class Person {
     headers.set('sec-fetch-site', site);
     const jar = this.#jar(url);
     if (jar.size > 0) headers.set('cookie', [...jar].map(([k, v]) => `${k}=${v}`).join('; '));
-    const response = await fetch(url, { ...init, headers, redirect: 'manual' });
+    const load = this.#options.fetch ?? fetch;
+    const response = await load(url, { ...init, headers, redirect: 'manual' });
     for (const cookie of response.headers.getSetCookie()) {
       const [pair = ''] = cookie.split(';');
       const split = pair.indexOf('=');
