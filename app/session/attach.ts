@@ -45,10 +45,10 @@ export interface AttachParts {
 }
 
 /**
- * A child ends when its token expires, so a token must be good for this long: a session that just
- * began would otherwise be lost in the middle of the first piece of work.
+ * A child ends when its token expires, so the token is renewed before each spawn: the session gets
+ * the whole hour of a Forgejo token. One that is minutes old (a sign-in, another session) will do.
  */
-const TOKEN_LEAD_MS = 15 * 60_000;
+const TOKEN_LEAD_MS = 55 * 60_000;
 
 /**
  * Starts a session's child and opens the protocol with it: the account's token, the process,

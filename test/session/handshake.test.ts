@@ -296,10 +296,10 @@ describe('opening a session (MCP lifecycle, Initialization)', () => {
     expect(supervisor.last.request.token.reveal()).toBe('token-of-account-1');
   });
 
-  it('renews a token first that would end the session within a quarter of an hour', async () => {
+  it('renews the token before each spawn, unless it is minutes old', async () => {
     const { registry, forge } = bench();
     await opened(registry);
-    expect(forge.leads).toEqual([HOUR_MS / 4]);
+    expect(forge.leads).toEqual([55 * 60_000]);
   });
 
   it('writes a row with the handshake and without the session id', async () => {
