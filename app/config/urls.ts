@@ -37,7 +37,7 @@ export function listenAddress(text: string): Parsed<{ hostname: string; port: nu
  * but for scheme and host in lower case, one trailing slash and a default port.
  */
 export function publicOrigin(text: string): Parsed<string> {
-  const match = /^(https?):\/\/([^/?#\\@\s]+)\/?$/i.exec(text);
+  const match = /^(https?):\/\/([^/?#\\@*\s]+)\/?$/i.exec(text);
   const scheme = match?.[1]?.toLowerCase();
   const host = match?.[2]?.toLowerCase();
   if (scheme === undefined || host === undefined) {
@@ -79,7 +79,7 @@ export function browserForgeUrl(text: string): Parsed<string> {
 /** An origin as a browser writes it into `Origin` (RFC 6454 section 6.1). */
 export function webOrigin(text: string): Parsed<string> {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && url.origin === text) return parsed(text);
+  if (url !== undefined && url.origin === text && !text.includes('*')) return parsed(text);
   return wrong(`"${text}" is not an origin such as https://client.example`);
 }
 
