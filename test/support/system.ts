@@ -12,6 +12,7 @@ import { type DemoForge, type DemoForgeOptions, startDemoForge } from '../../app
 import { Person, type PersonOptions } from '../../app/demo/person.ts';
 
 export interface SystemOptions {
+  /** In `childCommand`, `{forgejo_url}` stands for the demo Forgejo's address. */
   readonly config?: Partial<Config>;
   readonly forge?: Partial<DemoForgeOptions>;
   readonly clock?: Clock;
@@ -76,7 +77,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<TestSyst
       });
       const config = testConfig({ port, origin, forge, clientSecret, directory, storeKey });
       try {
-        const merged = { ...config, ...options.config };
+        const merged = withForgeAddress({ ...config, ...options.config }, forge.url);
         return { forge, config: merged, broker: await startBroker(merged, parts) };
       } catch (error) {
         await forge.stop();
@@ -156,6 +157,13 @@ function testConfig(made: {
     logLevel: 'debug',
     logFormat: 'json',
   };
+}
+
+function withForgeAddress(config: Config, forgeUrl: string): Config {
+  const childCommand = config.childCommand.map((word) =>
+    word.replaceAll('{forgejo_url}', forgeUrl),
+  );
+  return { ...config, childCommand };
 }
 
 /** A loopback port that nothing listens on now. */
