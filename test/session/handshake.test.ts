@@ -4,7 +4,6 @@ import { StoreError } from '../../app/store/store-error.ts';
 import { opens } from '../support/fake-child.ts';
 import {
   bench,
-  HOUR_MS,
   initialize,
   notification,
   opened,
