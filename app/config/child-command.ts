@@ -1,6 +1,9 @@
 /** The word of `CHILD_COMMAND` that stands for Forgejo's internal address. */
 const FORGEJO_URL_WORD = '{forgejo_url}';
 
+/** Where a program that is not on PATH is expected once it is installed. */
+const INSTALLED_TO = '/usr/local/bin';
+
 /**
  * The argument vector of every child, fixed at start: the address filled in, the program resolved
  * to an absolute path, so that no later change of directory or PATH picks another one. A program
@@ -18,9 +21,13 @@ export function resolveCommand(
   const [program = '', ...rest] = words.map((word) =>
     word.replaceAll(FORGEJO_URL_WORD, forgejoUrl),
   );
-  const wanted = program.includes('/') ? system.resolvePath(program) : program;
-  const found = system.which(wanted);
+  const named = program.includes('/');
+  const wanted = named ? system.resolvePath(program) : `${INSTALLED_TO}/${program}`;
+  const found = system.which(named ? wanted : program);
   return found === null
-    ? { argv: [wanted, ...rest], warning: `there is no program ${wanted}: no session can start` }
+    ? {
+        argv: [wanted, ...rest],
+        warning: `until there is a program ${wanted}, no session can start`,
+      }
     : { argv: [system.resolvePath(found), ...rest] };
 }

@@ -204,7 +204,10 @@ describe('CHILD_COMMAND', () => {
 
   it('warns when the program is not there, and serves: it may be installed meanwhile', () => {
     const { warnings, childCommand } = loaded({ programs: {} });
-    expect(warnings.join()).toContain('there is no program forgejo-mcp: no session can start');
-    expect(childCommand[0]).toBe('forgejo-mcp');
+    const expected = '/usr/local/bin/forgejo-mcp';
+    expect(warnings.join()).toContain(`until there is a program ${expected}, no session can start`);
+    expect(childCommand[0]).toBe(expected);
+    const named = loaded({ argv: ['--child-command', './absent -x'], programs: {} });
+    expect(named.childCommand).toEqual(['/work-dir/./absent', '-x']);
   });
 });
