@@ -1,20 +1,27 @@
-import { describe, expect, it } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemRandom } from '../app/base/secret.ts';
 import packageJson from '../package.json';
 
 const MAIN = new URL('../app/main.ts', import.meta.url).pathname;
 
-/** Runs the program as a person would, with nothing of this process's environment. */
-async function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = Bun.spawn([process.execPath, MAIN, ...argv], {
+type Environment = Readonly<Record<string, string>>;
+
+/** Starts the program as a person would, with nothing of this process's environment. */
+function start(words: readonly string[], env: Environment) {
+  return Bun.spawn([process.execPath, ...words], {
     cwd: tmpdir(),
     env: { PATH: '/usr/bin:/bin', HOME: tmpdir(), ...env },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',
   });
+}
+
+async function run(argv: readonly string[], env: Environment = {}) {
+  const child = start([MAIN, ...argv], env);
   const [stdout, stderr, exitCode] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
@@ -103,5 +110,95 @@ describe('the program, asked about itself', () => {
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^fjmcp-broker \S+ \((?:[0-9a-f]{40}|unknown)\)\n$/);
     expect(stdout).toContain(`fjmcp-broker ${packageJson.version} `);
+  });
+});
+
+describe('the program, told to end', () => {
+  let directory = '';
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'fjmcp-main-'));
+    writeFileSync(join(directory, 'store.key'), systemRandom(32), { mode: 0o600 });
+  });
+
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  /** Enough to serve; nobody calls the Forgejo that is named. */
+  const enough = (): Environment => ({
+    FJMCP_LISTEN: '127.0.0.1:0',
+    FJMCP_PUBLIC_URL: 'http://127.0.0.1',
+    FJMCP_FORGEJO_URL: 'http://127.0.0.1:1',
+    FJMCP_FORGEJO_CLIENT_ID: 'id',
+    FJMCP_FORGEJO_CLIENT_SECRET: 'canary-secret',
+    FJMCP_STORE_PATH: join(directory, 'store.sqlite'),
+    FJMCP_STORE_KEY_FILE: join(directory, 'store.key'),
+  });
+
+  /** Reads the log until a line holds `event`, then gives what has come and what still comes. */
+  async function until(stderr: ReadableStream<Uint8Array>, event: string) {
+    const reader = stderr.getReader();
+    const decoder = new TextDecoder();
+    let text = '';
+    while (!text.includes(event)) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`ended before ${event}: ${text}`);
+      text += decoder.decode(value, { stream: true });
+    }
+    return async () => {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        text += decoder.decode(next.value, { stream: true });
+      }
+      return text;
+    };
+  }
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('ends in order at %s and exits 0', async (signal) => {
+    const child = start([MAIN], enough());
+    const rest = await until(child.stderr, 'broker.listening');
+    child.kill(signal);
+    expect(await child.exited).toBe(0);
+    const log = await rest();
+    expect(log).toContain(`"signal":"${signal}"`);
+    expect(log).toContain('process.stopped');
+    expect(log).not.toContain('canary');
+  });
+
+  it('exits 1 at once at a second signal', async () => {
+    const child = start([MAIN], enough());
+    const rest = await until(child.stderr, 'broker.listening');
+    // Both wait for a stopped process, so that the second is there before the first stop is done.
+    child.kill('SIGSTOP');
+    child.kill('SIGTERM');
+    child.kill('SIGINT');
+    child.kill('SIGCONT');
+    expect(await child.exited).toBe(1);
+    expect(await rest()).not.toContain('process.stopped');
+  });
+
+  it('logs a failure that nobody caught, without secrets, and exits 1', async () => {
+    const preload = join(directory, 'fail.ts');
+    const token = `fjmcp_at_${'x'.repeat(43)}`;
+    writeFileSync(
+      preload,
+      `setTimeout(() => { void Promise.reject(new Error('lost ${token}')); });`,
+    );
+    const child = start(['--preload', preload, MAIN], enough());
+    const rest = await until(child.stderr, 'process.failed');
+    expect(await child.exited).toBe(1);
+    const log = await rest();
+    expect(log).toContain('lost');
+    expect(log).not.toContain(token);
+  });
+
+  it('says in a sentence why it could not start, and exits 1', async () => {
+    const first = start([MAIN], enough());
+    const rest = await until(first.stderr, 'broker.listening');
+    const second = await run([], enough());
+    expect(second.exitCode).toBe(1);
+    expect(second.stderr).toContain('process.not_started');
+    expect(second.stderr).toContain('Another broker runs on the store');
+    first.kill('SIGTERM');
+    expect(await first.exited).toBe(0);
+    await rest();
   });
 });
