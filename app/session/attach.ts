@@ -62,15 +62,17 @@ export async function attach(
     readonly shortId: string;
     readonly router: Router;
     readonly initialize: RequestMessage;
-    /** Whether somebody has ended the session meanwhile; the failure's kind then says nothing. */
-    readonly ended: () => boolean;
+    /** Aborts when somebody ends the session meanwhile; the failure's kind then says nothing. */
+    readonly end: AbortSignal;
     readonly onChild: (child: Child) => void;
   },
 ): Promise<Result<Attached, OpenFailure>> {
   const { router, initialize } = session;
-  const fresh = await parts.tokens.fresh(session.accountId, TOKEN_LEAD_MS);
+  const fresh = await unlessEnded(session.end, () =>
+    parts.tokens.fresh(session.accountId, TOKEN_LEAD_MS),
+  );
+  if (fresh === undefined) return err({ kind: 'stopping' });
   if (!fresh.ok) return err(tokenFailure(fresh.error));
-  if (session.ended()) return err({ kind: 'stopping' });
 
   const { token, expiresAt } = fresh.value;
   const startedAt = parts.clock.now();
@@ -92,11 +94,25 @@ export async function attach(
     return ok({ child, ...opened.value, tokenExpiresAt: expiresAt });
   }
   const exit = await child.stop('handshake_failed');
-  if (session.ended()) return err({ kind: 'stopping' });
   const failure = opened.error;
   if (failure.kind !== 'silent') return err(failure);
   const detail = `${failure.detail} (exit code ${exit.code})`;
-  return err(await silenceFailure(parts, token, detail));
+  const silence = await unlessEnded(session.end, () => silenceFailure(parts, token, detail));
+  return err(silence ?? { kind: 'stopping' });
+}
+
+/** The forge may be slow: who ended the session, and the client, do not wait for it any more. */
+async function unlessEnded<T>(end: AbortSignal, work: () => Promise<T>): Promise<T | undefined> {
+  if (end.aborted) return undefined;
+  const ended = Promise.withResolvers<undefined>();
+  const onEnd = () => ended.resolve(undefined);
+  end.addEventListener('abort', onEnd);
+  try {
+    const done = await Promise.race([work(), ended.promise]);
+    return end.aborted ? undefined : done;
+  } finally {
+    end.removeEventListener('abort', onEnd);
+  }
 }
 
 /**

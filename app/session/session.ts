@@ -57,6 +57,7 @@ export class Session implements OwnedSession {
   readonly #onGone: () => void;
   readonly #router: Router;
   readonly #log: Log;
+  readonly #end = new AbortController();
   #state: State = { kind: 'opening' };
   #child: Child | undefined;
   #row: Promise<void> | undefined;
@@ -102,7 +103,7 @@ export class Session implements OwnedSession {
         shortId: this.shortId,
         router: this.#router,
         initialize,
-        ended: () => this.#state.kind === 'ended',
+        end: this.#end.signal,
         onChild: (child) => this.#own(child),
       });
       if (!attached.ok) return await this.#notOpened(attached.error);
@@ -116,8 +117,7 @@ export class Session implements OwnedSession {
   call(request: RequestMessage): { readonly answer: Promise<string> } {
     // A second one would promise the child capabilities of the client that are not passed on.
     if (request.method === 'initialize') {
-      const sentence = 'the session is initialized already';
-      return refusal(request, RPC_ERROR.invalidRequest, sentence);
+      return refusal(request, RPC_ERROR.invalidRequest, 'the session is initialized already');
     }
     if (this.#state.kind !== 'ready') {
       const why = this.#state.kind === 'ended' ? this.#state.why : 'stopping';
@@ -158,6 +158,7 @@ export class Session implements OwnedSession {
     if (this.#state.kind === 'ended') return this.#state.gone;
     const gone = this.#tearDown(why);
     this.#state = { kind: 'ended', why, gone };
+    this.#end.abort();
     this.#router.failAll();
     this.#parts.metrics.sessionsEnded.inc({ reason: why });
     if (why !== 'not_opened') this.#log.info('session.ended', { reason: why, detail });
