@@ -98,7 +98,7 @@ export async function revoke(system: TestSystem, memory: ClientMemory): Promise<
 }
 
 /** The headers with which the session of a client can be reached by hand. */
-export function rawHeaders(memory: ClientMemory, sessionId: string): Record<string, string> {
+export function rawHeaders(memory: ClientMemory, sessionId: string) {
   return {
     authorization: `Bearer ${memory.current?.access_token ?? ''}`,
     'content-type': 'application/json',
