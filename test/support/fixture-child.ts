@@ -35,6 +35,7 @@ const TOOLS: Record<string, Tool> = {
     process.stderr.write(`GET /api/v1/user?access_token=${token}&page=1\n`);
     process.stderr.write(`${'x'.repeat(3900)} ${token}\n`);
     process.stderr.write(`not finished: ${token}`);
+    return {};
   },
   die: () => process.exit(3),
   /** What it can see of itself. */
