@@ -92,7 +92,7 @@ describe('scrubbing', () => {
 });
 
 describe('log', () => {
-  it('S10: writes no secret, whether as a field, in an error, or in its cause', () => {
+  it('[logging class] S10: writes no secret, whether as a field, in an error, or in its cause', () => {
     for (const format of ['json', 'pretty'] as const) {
       const { log, lines } = capture('debug', format);
       const token = `fjmcp_at_${newToken(systemRandom)}`;

@@ -13,7 +13,7 @@ import {
 const CANARY = 'canary-4f1c';
 
 describe('Secret', () => {
-  it('S10: shows its value in no form that a log, an error or a page takes', () => {
+  it('[logging class] S10: shows its value in no form that a log, an error or a page takes', () => {
     const secret = new Secret(CANARY);
     const holder = { secret, list: [secret], map: new Map([['key', secret]]) };
     const shown = [
