@@ -39,8 +39,8 @@ export interface Stage {
 export interface ConnectingOptions {
   readonly name?: string;
   readonly system?: TestSystem;
-  /** Where else than at its landing the client wants its answer. */
-  readonly redirectUri?: string;
+  /** What it registers instead of its landing; its answer goes to the first. */
+  readonly redirectUris?: readonly string[];
 }
 
 /** More than any file has visitors. */
@@ -90,10 +90,12 @@ export function useStage(options: SystemOptions = {}): Stage {
       const page = await context.newPage();
       return new Visitor({ ...account, context, page, forgeUrl: asked.forge.url, complaints });
     },
-    async connecting({ name = 'Test client', system: asked = system, redirectUri } = {}) {
+    async connecting({ name = 'Test client', system: asked = system, redirectUris } = {}) {
       const landing = startLanding();
       closing.push(() => landing.stop());
-      const client = asked.client(name, redirectUri ?? landing.redirectUri);
+      const [redirectUri, ...others] = redirectUris ?? [landing.redirectUri];
+      const client = asked.client(name, redirectUri);
+      client.memory.clientMetadata.redirect_uris.push(...others);
       return { client, landing, authorizationUrl: await client.startAuthorization() };
     },
     async ownSystem(asked) {
