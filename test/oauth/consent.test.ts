@@ -108,6 +108,12 @@ describe('the answer to the consent page, refused', () => {
     expect(server.log.of('authorization.approved')).toHaveLength(1);
   });
 
+  it('S2: in a later stage, a refusal too: what was allowed goes on', async () => {
+    const gone = await browser.press(consent, 'allow');
+    expect((await browser.press(consent, 'deny')).response.status).toBe(400);
+    expect((await browser.comeBack(stateOf(gone))).title).toBe('Connect as alice?');
+  });
+
   it('S2: when two answers race, but for one', async () => {
     const answers = await Promise.all([1, 2, 3].map(() => browser.press(consent, 'allow')));
     expect(answers.map((answer) => answer.response.status).sort()).toEqual([200, 400, 400]);
@@ -205,7 +211,7 @@ describe('the answer to the consent page, accepted', () => {
     const url = authorizeUrl(cursor.client_id, { redirect_uri: PRIVATE_USE_URI });
     const refused = await browser.press(await browser.get(url), 'deny');
     expect(targetOf(refused).href).toStartWith(`${PRIVATE_USE_URI}?error=access_denied&`);
-    expect(refused.title).toBe('Continue to the program for cursor: links');
+    expect(refused.title).toBe('Continue to the program for “cursor:” links');
   });
 
   it('tells the program on the own computer where a loopback URI leads', async () => {
