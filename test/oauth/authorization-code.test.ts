@@ -227,6 +227,20 @@ describe('PKCE (RFC 7636 section 4.6)', () => {
     expect(verifierMatches(challenge, challenge)).toBe(false);
   });
 
+  it('E3: refuses a verifier of another length or alphabet though its digest is the challenge', () => {
+    for (const verifier of [
+      'v'.repeat(42),
+      'v'.repeat(129),
+      `${'v'.repeat(43)} `,
+      'ä'.repeat(43),
+    ]) {
+      expect(verifierMatches(verifier, digestOf(verifier))).toBe(false);
+    }
+    for (const verifier of ['v'.repeat(43), 'v'.repeat(128), '-._~'.repeat(11)]) {
+      expect(verifierMatches(verifier, digestOf(verifier))).toBe(true);
+    }
+  });
+
   it('[CVE-2025-4143] refuses a verifier where no challenge was kept', () => {
     expect(verifierMatches(VERIFIER, '')).toBe(false);
     expect(verifierMatches('', '')).toBe(false);

@@ -201,6 +201,16 @@ describe('token endpoint (RFC 6749 section 3.2), the client', () => {
     }
   });
 
+  it('E8: may send parameters without a value: they count as absent', async () => {
+    const form = {
+      ...grant(await code()),
+      client_id: client.client_id,
+      client_secret: '',
+      scope: '',
+    };
+    expect((await server.post('/oauth/token', { ...form, resource: '' })).status).toBe(200);
+  });
+
   it('E8: may not use two ways at once, nor name two clients', async () => {
     const secret = await server.register({ token_endpoint_auth_method: 'client_secret_basic' });
     const headers = basic(secret.client_id, secret.client_secret ?? '');
