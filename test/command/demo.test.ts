@@ -33,7 +33,7 @@ const STEPS = [
 ];
 
 /** Whatever begins like a credential: of ours, of Forgejo's codes and secrets, of its JWTs. */
-const CREDENTIAL = /fjmcp_(at|rt|ac|cs)_|gt[aor]_|eyJ|bearer [a-z0-9]/i;
+const CREDENTIAL = /fjmcp_(at|rt|ac|cs)_|\bgt[aor]_|eyJ[\w-]{10,}\.|[Bb]earer [\w-]{20,}/;
 
 let directory = '';
 /** Where the demo keeps what it keeps; empty when it has ended. */
