@@ -13,6 +13,8 @@ const LAUNCH = {
     '--disable-background-networking',
     '--disable-component-update',
     '--disable-sync',
+    // A name of the tests' own that leads to this machine, as a rebound one does.
+    '--host-resolver-rules=MAP rebound.test 127.0.0.1',
     // Chromium refuses its own sandbox to root, which is what containers of CI run as.
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
   ],

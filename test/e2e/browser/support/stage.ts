@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll } from 'bun:test';
 import type { Browser, BrowserContext, BrowserContextOptions } from 'playwright-core';
 import type { DemoClient } from '../../../../app/demo/client.ts';
 import { type SystemOptions, startSystem, type TestSystem } from '../../../support/system.ts';
+import { type AttackSite, startAttackSite } from './attacker.ts';
 import { collectComplaints } from './complaints.ts';
 import { launchChromium, PAGE_PATIENCE_MS, TEST_PATIENCE_MS } from './engine.ts';
 import { type Landing, startLanding } from './landing.ts';
@@ -19,6 +20,15 @@ export interface VisitorOptions extends BrowserContextOptions {
   readonly context?: BrowserContext;
   /** Whose sign-ins it will be; the suite's by default. */
   readonly system?: TestSystem;
+  /** Whose account and cookies to start with; by default a new account, in a browser without any. */
+  readonly as?: Acquaintance;
+}
+
+/** Somebody who has been here before. */
+export interface Acquaintance {
+  readonly login: string;
+  readonly password: string;
+  readonly storageState: Exclude<BrowserContextOptions['storageState'], undefined>;
 }
 
 /**
@@ -32,6 +42,8 @@ export interface Stage {
   visitor(options?: VisitorOptions): Promise<Visitor>;
   /** A client that has just found out where to send its person. */
   connecting(options?: ConnectingOptions): Promise<Connecting>;
+  /** A site of an attacker. */
+  attackSite(): AttackSite;
   /** A broker and a forge for one test, where it needs other ones than the suite's. */
   ownSystem(options: SystemOptions): Promise<TestSystem>;
 }
@@ -79,16 +91,19 @@ export function useStage(options: SystemOptions = {}): Stage {
     get browser() {
       return browser;
     },
-    async visitor({ context: given, system: asked = system, ...contextOptions } = {}) {
-      const account = ACCOUNTS[accountsTaken];
+    async visitor({ context: given, system: asked = system, as, ...contextOptions } = {}) {
+      const account = as ?? ACCOUNTS[accountsTaken];
       if (account === undefined) throw new Error('every account of the forge is taken');
-      accountsTaken += 1;
+      if (as === undefined) accountsTaken += 1;
+      else contextOptions.storageState = as.storageState;
       const context = given ?? (await browser.newContext(contextOptions));
       if (given === undefined) closing.push(() => context.close());
       context.setDefaultTimeout(PAGE_PATIENCE_MS);
       const complaints = await collectComplaints(context, asked.origin);
       const page = await context.newPage();
-      return new Visitor({ ...account, context, page, forgeUrl: asked.forge.url, complaints });
+      const { login, password } = account;
+      const forgeUrl = asked.forge.url;
+      return new Visitor({ login, password, context, page, forgeUrl, complaints });
     },
     async connecting({ name = 'Test client', system: asked = system, redirectUris } = {}) {
       const landing = startLanding();
@@ -97,6 +112,11 @@ export function useStage(options: SystemOptions = {}): Stage {
       const client = asked.client(name, redirectUri);
       client.memory.clientMetadata.redirect_uris.push(...others);
       return { client, landing, authorizationUrl: await client.startAuthorization() };
+    },
+    attackSite() {
+      const site = startAttackSite();
+      closing.push(() => site.stop());
+      return site;
     },
     async ownSystem(asked) {
       const own = await start(asked);

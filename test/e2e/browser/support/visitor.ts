@@ -58,6 +58,23 @@ export class Visitor {
     await page.getByRole('link', { name: link }).click({ noWaitAfter: true });
   }
 
+  /** What the buttons of the page would send along. */
+  async hiddenFields(page = this.page): Promise<Record<string, string>> {
+    const pairs = await page
+      .locator('input[type=hidden]')
+      .evaluateAll((inputs: HTMLInputElement[]) => inputs.map(({ name, value }) => [name, value]));
+    return Object.fromEntries(pairs);
+  }
+
+  /** Writes other values into the form of the page, as its reader can with the browser's tools. */
+  async overwriteFields(fields: Readonly<Record<string, string>>, page = this.page): Promise<void> {
+    for (const [name, value] of Object.entries(fields)) {
+      await page.locator(`input[name=${name}]`).evaluate((input: HTMLInputElement, text) => {
+        input.value = text;
+      }, value);
+    }
+  }
+
   /** Our consent page, answered with yes. */
   async allow(page = this.page): Promise<void> {
     await this.sees(/^Allow access to/, page);
@@ -110,6 +127,19 @@ export class Visitor {
     await this.open(`${this.#forgeUrl}/`);
     await this.press('Sign Out');
     await this.page.getByText('Nobody is signed in').waitFor();
+  }
+
+  /** Keeps the browser from loading what `press` leads it to at `path`, and gives that address. */
+  async addressInstead(origin: string, path: string, press: () => Promise<void>): Promise<string> {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    await this.context.route(`${origin}${path}**`, async (route) => {
+      resolve(route.request().url());
+      await route.abort();
+    });
+    await press();
+    const address = await promise;
+    await this.context.unroute(`${origin}${path}**`);
+    return address;
   }
 
   /** The next request that this browser sends to `path` of the given origin. */
