@@ -97,7 +97,10 @@ export async function attach(
   const failure = opened.error;
   if (failure.kind !== 'silent') return err(failure);
   const detail = `${failure.detail} (exit code ${exit.code})`;
-  const silence = await unlessEnded(session.end, () => silenceFailure(parts, token, detail));
+  const { accountId } = session;
+  const silence = await unlessEnded(session.end, () =>
+    silenceFailure(parts, { accountId, token, detail }),
+  );
   return err(silence ?? { kind: 'stopping' });
 }
 
@@ -161,14 +164,17 @@ function readAnswer(answer: Answer, serverVersions: readonly string[]): Opening 
 /** forgejo-mcp leaves without a word when it cannot reach the forge, so the forge is asked. */
 async function silenceFailure(
   parts: AttachParts,
-  token: Secret,
-  detail: string,
+  { accountId, token, detail }: { accountId: number; token: Secret; detail: string },
 ): Promise<OpenFailure> {
   switch (await parts.probeForge(token)) {
     case 'away':
       return { kind: 'forge_away', detail };
-    case 'token_refused':
-      return { kind: 'sign_in_again' };
+    case 'token_refused': {
+      // Dead before its time: either a renewal helps, or the person must sign in and the account's
+      // state has to say so, else clients would refresh their own token and come back for ever.
+      const renewed = await parts.tokens.fresh(accountId, Number.POSITIVE_INFINITY);
+      return renewed.ok ? { kind: 'forge_away', detail } : tokenFailure(renewed.error);
+    }
     case 'up':
       return { kind: 'child_failed', detail };
   }
