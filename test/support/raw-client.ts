@@ -6,7 +6,8 @@ export class RawClient {
   readonly mcpUrl: string;
   readonly accessToken: string;
   sessionId: string | undefined;
-  #lastId = 0;
+  /** The id of the request sent last. */
+  lastId = 0;
 
   constructor(mcpUrl: string, accessToken: string) {
     this.mcpUrl = mcpUrl;
@@ -36,13 +37,13 @@ export class RawClient {
 
   /** Sends `initialize` and keeps the session that it opens. */
   async initialize(): Promise<Response> {
-    this.#lastId += 1;
+    this.lastId += 1;
     const params = {
       protocolVersion: '2025-11-25',
       capabilities: {},
       clientInfo: { name: 'raw', version: '1' },
     };
-    const message = { jsonrpc: '2.0', id: this.#lastId, method: 'initialize', params };
+    const message = { jsonrpc: '2.0', id: this.lastId, method: 'initialize', params };
     const response = await this.post(message, { 'mcp-session-id': null });
     this.sessionId = response.headers.get('mcp-session-id') ?? undefined;
     return response;
@@ -50,9 +51,9 @@ export class RawClient {
 
   /** Calls a tool; `accept` alone decides whether a slow answer comes as a stream. */
   call(name: string, args: object = {}, accept = 'application/json'): Promise<Response> {
-    this.#lastId += 1;
+    this.lastId += 1;
     const params = { name, arguments: args };
-    const message = { jsonrpc: '2.0', id: this.#lastId, method: 'tools/call', params };
+    const message = { jsonrpc: '2.0', id: this.lastId, method: 'tools/call', params };
     return this.post(message, { accept });
   }
 }
