@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
 import type { DemoClient } from '../../app/demo/client.ts';
 import type { DemoFault, DemoFaultReach } from '../../app/demo/forge-faults.ts';
 import type { Person } from '../../app/demo/person.ts';
@@ -6,6 +6,9 @@ import { linksOf, pageText } from '../support/internals.ts';
 import { tokenOf } from '../support/sign-in.ts';
 import { SkippingClock } from '../support/skipping-clock.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
+
+// Real processes: on a busy machine each of many takes its time.
+setDefaultTimeout(30_000);
 
 const TOKEN_ENDPOINT = { on: '/login/oauth/access_token' };
 const USER_ENDPOINT = { on: '/api/v1/user' };
@@ -30,12 +33,12 @@ interface Stuck {
 
 /**
  * A sign-in whose forge fails in the moment in which it has sent the person back with a code; with
- * `outlasts`, the time that the broker waits for it passes quickly.
+ * `stepMs`, the time that the broker waits for it passes in such steps.
  */
 async function stuckSignIn(
   fault: DemoFault,
   reach: DemoFaultReach = {},
-  outlasts = false,
+  stepMs?: number,
 ): Promise<Stuck> {
   let response: Response | undefined;
   const person = system.person({
@@ -45,7 +48,7 @@ async function stuckSignIn(
       }
       system.forge.faults.set(fault, reach);
       const answering = fetch(url, init);
-      response = (await (outlasts ? hurried(answering) : answering)).clone();
+      response = (await (stepMs === undefined ? answering : hurried(answering, stepMs))).clone();
       return answering;
     },
   });
@@ -56,14 +59,14 @@ async function stuckSignIn(
   return { client, person, response };
 }
 
-/** Lets time pass twenty-five times as fast until the work is done. */
-async function hurried<T>(work: Promise<T>): Promise<T> {
+/** Lets time pass quickly, in steps, until the work is done. */
+async function hurried<T>(work: Promise<T>, stepMs: number): Promise<T> {
   let done = false;
   const end = work.finally(() => {
     done = true;
   });
   while (!done) {
-    clock.skip(50);
+    clock.skip(stepMs);
     await Bun.sleep(2);
   }
   return end;
@@ -101,13 +104,15 @@ describe('a sign-in whose forge goes down', () => {
     const name = fault.kind === 'status' ? `${fault.kind} ${fault.status}` : fault.kind;
     it(`shows a readable page with a retry that works later (${name})`, async () => {
       const reach = fault.kind === 'refuse' ? {} : TOKEN_ENDPOINT;
-      await expectRetryThatWorks(await stuckSignIn(fault, reach, fault.kind === 'hold'));
+      await expectRetryThatWorks(
+        await stuckSignIn(fault, reach, fault.kind === 'hold' ? 1000 : undefined),
+      );
     });
   }
 
   it('shows it too when the forge does not say whose the tokens are', async () => {
     await expectRetryThatWorks(
-      await stuckSignIn({ kind: 'status', status: 500 }, USER_ENDPOINT, true),
+      await stuckSignIn({ kind: 'status', status: 500 }, USER_ENDPOINT, 50),
     );
   });
 });
