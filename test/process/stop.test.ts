@@ -183,3 +183,16 @@ describe('the end of a broker without work', () => {
     });
   });
 });
+
+describe('a broker whose log nobody reads any more', () => {
+  it('goes on, and ends as it should', async () => {
+    await begin({ childCommand: fixtureCommand('--tell') });
+    const client = await session();
+    await broker.stopReading();
+    for (let calls = 0; calls < 5; calls += 1) {
+      expect((await client.call('echo')).status).toBe(200);
+    }
+    broker.kill('SIGTERM');
+    expect(await broker.exited).toEqual({ code: 0, signal: null });
+  });
+});

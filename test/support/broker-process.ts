@@ -28,6 +28,8 @@ export interface BrokerProcess {
   log(event?: string): LogEntry[];
   /** The lines of that event once there are `count`; throws when the process ends before. */
   logged(event: string, count?: number): Promise<LogEntry[]>;
+  /** Closes the pipes that its output goes to. */
+  stopReading(): Promise<void>;
   kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): void;
   /** Resolves when it has ended and its output was read. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
@@ -155,6 +157,7 @@ export function spawnBroker(directory: string, launch: Launch): BrokerProcess {
         await output.more();
       }
     },
+    stopReading: async () => void (await output.close()),
     kill: (signal) => child.kill(signal),
     exited: child.exited.then(async () => {
       await output.end;
@@ -173,14 +176,17 @@ function gather(pipes: readonly ReadableStream<Uint8Array>[]) {
     next.resolve();
     next = Promise.withResolvers();
   };
-  const read = async (pipe: ReadableStream<Uint8Array>) => {
+  const readers = pipes.map((pipe) => pipe.getReader());
+  const read = async (reader: (typeof readers)[number]) => {
     const decoder = new TextDecoder();
-    for await (const chunk of pipe) {
-      text += decoder.decode(chunk, { stream: true });
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      text += decoder.decode(value, { stream: true });
       wake();
     }
   };
-  const end = Promise.all(pipes.map(read)).then(() => {
+  const end = Promise.all(readers.map(read)).then(() => {
     ended = true;
     wake();
   });
@@ -190,6 +196,7 @@ function gather(pipes: readonly ReadableStream<Uint8Array>[]) {
     more: () => next.promise,
     end,
     ended: () => ended,
+    close: () => Promise.all(readers.map((reader) => reader.cancel())),
   };
 }
 
