@@ -1,3 +1,5 @@
+import { PAGE_PATIENCE_MS } from './engine.ts';
+
 /** What came to a redirect URI. */
 export interface Arrival {
   readonly method: string;
@@ -9,7 +11,7 @@ export interface Arrival {
 export interface Landing {
   /** `http://127.0.0.1:<port>/callback` */
   readonly redirectUri: string;
-  /** The next arrival that nobody has asked for yet. */
+  /** The next arrival that nobody has asked for yet; rejects when none comes. */
   arrival(): Promise<Arrival>;
   /** All arrivals so far. */
   readonly arrivals: readonly Arrival[];
@@ -48,7 +50,14 @@ export function startLanding(): Landing {
       const here = arrivals[asked];
       asked += 1;
       if (here !== undefined) return Promise.resolve(here);
-      return new Promise((resolve) => waiting.push(resolve));
+      return new Promise((resolve, reject) => {
+        const giveUp = () => reject(new Error(`nothing came to ${server.url.origin}`));
+        const timer = setTimeout(giveUp, PAGE_PATIENCE_MS);
+        waiting.push((arrival) => {
+          clearTimeout(timer);
+          resolve(arrival);
+        });
+      });
     },
     stop: () => server.stop(true),
   };

@@ -111,9 +111,8 @@ export class Visitor {
 
   /** Waits until the browser shows what waits at the redirect URI, and tells how it got there. */
   async arrives(landing: Landing, page = this.page): Promise<Arrival> {
-    const arrival = await landing.arrival();
     await this.sees('You may close this page', page);
-    return arrival;
+    return landing.arrival();
   }
 
   /** Signs in at Forgejo without any client having asked. */
@@ -131,15 +130,15 @@ export class Visitor {
 
   /** Keeps the browser from loading what `press` leads it to at `path`, and gives that address. */
   async addressInstead(origin: string, path: string, press: () => Promise<void>): Promise<string> {
-    const { promise, resolve } = Promise.withResolvers<string>();
-    await this.context.route(`${origin}${path}**`, async (route) => {
-      resolve(route.request().url());
-      await route.abort();
-    });
+    const asked = this.nextRequest(origin, path);
+    const pattern = `${origin}${path}**`;
+    // No content: the browser stays on the page it has. A failure it would try again by itself.
+    await this.context.route(pattern, (route) => route.fulfill({ status: 204 }));
     await press();
-    const address = await promise;
-    await this.context.unroute(`${origin}${path}**`);
-    return address;
+    const request = await asked;
+    await request.response();
+    await this.context.unroute(pattern);
+    return request.url();
   }
 
   /** The next request that this browser sends to `path` of the given origin. */
