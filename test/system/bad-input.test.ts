@@ -272,3 +272,34 @@ describe('a Host that is not ours', () => {
     expect(answer.headers.get('access-control-allow-origin')).toBeNull();
   });
 });
+
+describe('a broker behind a proxy, with a public host', () => {
+  it('[CVE-2025-6514] answers that host alone, and builds its addresses from no other', async () => {
+    const publicOrigin = 'https://mcp.example';
+    const behind = await startSystem({ config: { publicOrigin } });
+    try {
+      const { hostname, port } = behind.config.listen;
+      const ask = (host: string, path = '/.well-known/oauth-authorization-server') =>
+        fetch(`http://${hostname}:${port}${path}`, { headers: { host } });
+      for (const host of [
+        ...[`127.0.0.1:${port}`, `localhost:${port}`, 'localhost', 'attacker.example'],
+        ...['mcp.example:8443', 'mcp.example.attacker.example', 'www.mcp.example'],
+      ]) {
+        const answer = await ask(host);
+        expect({ host, status: answer.status }).toEqual({ host, status: 403 });
+        expect(await answer.text()).not.toContain(host);
+      }
+      for (const host of ['mcp.example', 'MCP.Example', 'mcp.example:443']) {
+        const metadata = (await (await ask(host)).json()) as Record<string, unknown>;
+        expect(metadata.issuer).toBe(publicOrigin);
+        expect(metadata.token_endpoint).toBe(`${publicOrigin}/oauth/token`);
+        const challenge = (await ask(host, '/mcp')).headers.get('www-authenticate');
+        expect(challenge).toContain(
+          `resource_metadata="${publicOrigin}/.well-known/oauth-protected-resource/mcp"`,
+        );
+      }
+    } finally {
+      await behind.stop();
+    }
+  });
+});

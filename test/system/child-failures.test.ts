@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { expectNothingInternal } from '../support/internals.ts';
-import { isAlive } from '../support/processes.ts';
+import { descriptorCount, isAlive, zombieCount } from '../support/processes.ts';
 import { RawClient, rpcAnswer } from '../support/raw-client.ts';
 import { tokenOf } from '../support/sign-in.ts';
 import { SkippingClock } from '../support/skipping-clock.ts';
@@ -163,6 +163,16 @@ describe('a session whose program cannot be used', () => {
     expect(logged('session.not_opened')).toMatchObject([
       { reason: 'child_failed', detail: expect.stringContaining('exit code 7') },
     ]);
+  });
+
+  it('leaves no descriptor and no zombie, however often it is tried', async () => {
+    const { raw } = await signedIn(withChild(...fixtureCommand('--exit-at-start')));
+    await refusal(raw, 502);
+    const descriptors = descriptorCount();
+    for (let tries = 0; tries < 20; tries += 1) await refusal(raw, 502);
+    // The last pipes close behind the answer; the time limit of the test is the bound.
+    while (descriptorCount() > descriptors) await Bun.sleep(5);
+    expect(zombieCount()).toBe(0);
   });
 
   it('is 502 when it never answers, and the program is stopped', async () => {
