@@ -121,7 +121,7 @@ describe('a session whose token the forge refuses', () => {
     const { headers } = await refusal(raw, 401);
     expect(headers.get('www-authenticate')).toContain('error="invalid_token"');
     // A 401 alone would leave official clients in a loop of refresh and 401.
-    expect(logged('account.needs_sign_in')).toMatchObject([{ account: 'alice' }]);
+    expect(logged('account.needs_sign_in')).toMatchObject([{ login: 'alice' }]);
     await expect(client.refresh()).rejects.toThrow();
     expect((await raw.initialize()).status).toBe(401);
     expect(started()).toHaveLength(1);
