@@ -1,10 +1,11 @@
+import { type RedirectTarget, redirectTarget } from '../base/redirect-target.ts';
 import type { Client, Clients } from '../store/clients.ts';
 import { FULL_SCOPE } from '../tools/scopes.ts';
 import { OAuthError } from './errors.ts';
 import type { Parameters } from './parameters.ts';
 import { isCodeChallenge } from './pkce.ts';
 import { ProblemError } from './problems.ts';
-import { type RedirectTarget, redirectTarget, redirectUriMatches } from './redirect-uri.ts';
+import { redirectUriMatches } from './redirect-uri.ts';
 import { targetResource } from './resource.ts';
 
 /** Characters of the client's `state`; it is kept for every login on its way. */

@@ -1,8 +1,8 @@
+import { redirectTarget } from '../base/redirect-target.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { ClientAuthMethod } from '../store/clients.ts';
 import { CLIENT_AUTH_METHODS } from './client.ts';
 import { OAuthError } from './errors.ts';
-import { redirectTarget } from './redirect-uri.ts';
 
 /** Redirect URIs of one client; the most that a known client registers is five. */
 export const REDIRECT_URIS_MAX = 10;

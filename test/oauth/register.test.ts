@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'bun:test';
+import { REDIRECT_URI_LENGTH_MAX } from '../../app/base/redirect-target.ts';
 import { digestOf } from '../../app/base/secret.ts';
 import { CLIENT_NAME_LENGTH_MAX, REDIRECT_URIS_MAX } from '../../app/oauth/client-metadata.ts';
-import { REDIRECT_URI_LENGTH_MAX } from '../../app/oauth/redirect-uri.ts';
 import { REGISTRATION_BYTES_MAX } from '../../app/oauth/register.ts';
 import {
   answerOf,
