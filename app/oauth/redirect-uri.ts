@@ -11,6 +11,18 @@ export function redirectUriMatches(requested: string, registered: readonly strin
   return wanted !== undefined && registered.some((uri) => loopbackIdentity(uri) === wanted);
 }
 
+/**
+ * What the log may hold of a URI that was refused, so that an admin sees whom to allow: no query, no
+ * fragment and no user, which may be secrets, and no character that could bend the line.
+ */
+export function describeRefused(uri: unknown): string {
+  if (typeof uri !== 'string') return `a value of type ${typeof uri}`;
+  const place = uri.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//');
+  return place.replace(/[^\x21-\x7e]/g, '?').slice(0, LOGGED_LENGTH_MAX);
+}
+
+const LOGGED_LENGTH_MAX = 200;
+
 /** Everything of a loopback URI but its port; undefined for any other URI. */
 function loopbackIdentity(uri: string): string | undefined {
   if (redirectTarget(uri, [])?.kind !== 'loopback') return undefined;

@@ -45,6 +45,17 @@ describe('registration (RFC 7591), refused', () => {
     }
   });
 
+  it('R3: for a private-use URI that is not allowed, which the log names without its secrets', async () => {
+    const uri = 'other://canary@x/callback?canary#canary';
+    const { status, body } = await answerOf(
+      await post(server, JSON.stringify({ redirect_uris: [uri] })),
+    );
+    expect(status).toBe(400);
+    expect(JSON.stringify(body)).not.toContain('other:');
+    const reason = 'the redirect URI other://x/callback may not be registered';
+    expect(server.log.of('client.refused').at(-1)).toMatchObject({ reason });
+  });
+
   it('R3: for one bad redirect URI among good ones', async () => {
     for (const bad of [
       'http://client.example/',
