@@ -41,6 +41,8 @@ export interface Config {
   readonly childCommand: readonly string[];
   readonly maxSessions: number;
   readonly maxSessionsPerUser: number;
+  /** Undefined: twice the number of cores. */
+  readonly spawnConcurrency: number | undefined;
   readonly sessionIdleTimeoutMs: number;
   readonly accessTokenTtlMs: number;
   readonly refreshTokenTtlMs: number;

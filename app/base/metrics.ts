@@ -54,6 +54,16 @@ export function createMetrics() {
     children: gauge('children', 'Child processes alive now.'),
     childSpawns: counter('child_spawns_total', 'Children started, by outcome.', ['outcome']),
     childSpawnSeconds: histogram('child_spawn_seconds', 'Spawn to the answer of initialize.', []),
+    spawnsWaiting: gauge('spawns_waiting', 'Sessions that wait for their turn to start a child.'),
+    spawnBreakerOpen: gauge(
+      'spawn_breaker_open',
+      '1 while no child is started because the forge was away.',
+    ),
+    spawnBreakerChanges: counter(
+      'spawn_breaker_changes_total',
+      'Times that the breaker of starts opened and closed.',
+      ['to'],
+    ),
     childExits: counter('child_exits_total', 'Children ended, by reason.', ['reason']),
     childLinesDropped: counter('child_lines_dropped_total', 'Lines of a child dropped by reason.', [
       'reason',

@@ -137,6 +137,13 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
   maxSessionsPerUser: one('MAX_SESSIONS_PER_USER', 'NUMBER', '10', count(1, 100_000), {
     help: 'Children at once of one person.',
   }),
+  spawnConcurrency: one(
+    'SPAWN_CONCURRENCY',
+    'NUMBER',
+    optional('twice the number of cores'),
+    count(1, 10_000),
+    { help: 'Children that may start at the same time; others wait for their turn.' },
+  ),
   sessionIdleTimeoutMs: one('SESSION_IDLE_TIMEOUT', 'DURATION', '15m', duration(1, TIMER_MAX_MS), {
     help: 'A child without work for so long is stopped.',
   }),

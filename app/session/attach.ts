@@ -1,15 +1,21 @@
 import type { Clock } from '../base/clock.ts';
+import { errorText, RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
+import type { SpawnBreaker, SpawnPass } from '../child/spawn-breaker.ts';
+import type { SpawnQueue } from '../child/spawn-queue.ts';
 import type { Child, SpawnFailure, Supervisor } from '../child/supervisor.ts';
-import type { AccountTokens } from '../forge/account-tokens.ts';
+import type { AccountTokens, FreshToken } from '../forge/account-tokens.ts';
 import type { ForgeFailure } from '../forge/forge.ts';
 import type { Answer, RequestMessage, Router } from './router.ts';
 
+/** The limits that stand in the way of a session. */
+export type SessionLimit = 'MAX_SESSIONS' | 'MAX_SESSIONS_PER_USER' | 'SPAWN_CONCURRENCY';
+
 /** Why there is no session now. Each `detail` is for the log, and may name paths. */
 export type OpenFailure =
-  | { readonly kind: 'limit'; readonly limit: 'MAX_SESSIONS' | 'MAX_SESSIONS_PER_USER' }
+  | { readonly kind: 'limit'; readonly limit: SessionLimit }
   /** The account's upstream token is refused, or the grant ended meanwhile. */
   | { readonly kind: 'sign_in_again' }
   | { readonly kind: 'forge_away'; readonly detail: string }
@@ -36,6 +42,8 @@ export interface Attached {
 export interface AttachParts {
   readonly tokens: Pick<AccountTokens, 'fresh'>;
   readonly supervisor: Supervisor;
+  readonly spawnQueue: SpawnQueue;
+  readonly spawnBreaker: SpawnBreaker;
   readonly probeForge: (token: Secret) => Promise<ForgeProbe>;
   /** Served versions, oldest first. */
   readonly serverVersions: readonly string[];
@@ -44,35 +52,80 @@ export interface AttachParts {
   readonly metrics: Metrics;
 }
 
+/** Bytes of a client's `initialize` params, which are kept in the session's row. */
+export const HANDSHAKE_BYTES_MAX = 64 * 1024;
+
+/** The client's `initialize` params as they are kept. */
+export function handshakeOf(initialize: RequestMessage): Result<string, OpenFailure> {
+  const handshake = JSON.stringify(initialize.params ?? {});
+  if (Buffer.byteLength(handshake) <= HANDSHAKE_BYTES_MAX) return ok(handshake);
+  const sentence = `the params of initialize have more than ${HANDSHAKE_BYTES_MAX} bytes`;
+  const answer = errorText(initialize.id, RPC_ERROR.invalidParams, sentence);
+  return err({ kind: 'refused', answer });
+}
+
 /**
  * A child ends when its token expires, so the token is renewed before each spawn: the session gets
  * the whole hour of a Forgejo token. One that is minutes old (a sign-in, another session) will do.
  */
 const TOKEN_LEAD_MS = 55 * 60_000;
 
+/** A session that needs a child. */
+export interface AttachingSession {
+  readonly accountId: number;
+  readonly shortId: string;
+  readonly router: Router;
+  readonly initialize: RequestMessage;
+  /** Whether somebody has ended the session meanwhile; the failure's kind then says nothing. */
+  readonly ended: () => boolean;
+  readonly onChild: (child: Child) => void;
+}
+
 /**
- * Starts a session's child and opens the protocol with it: the account's token, the process,
- * `initialize`. `onChild` is called as soon as there is a process, so that whoever ends the session
- * can stop it at any moment. After a failure no process is left.
+ * Starts a session's child and opens the protocol with it: the account's token, a turn in the queue
+ * of starts, the process, `initialize`. `onChild` is called as soon as there is a process, so that
+ * whoever ends the session can stop it at any moment. After a failure no process is left.
  */
 export async function attach(
   parts: AttachParts,
-  session: {
-    readonly accountId: number;
-    readonly shortId: string;
-    readonly router: Router;
-    readonly initialize: RequestMessage;
-    /** Whether somebody has ended the session meanwhile; the failure's kind then says nothing. */
-    readonly ended: () => boolean;
-    readonly onChild: (child: Child) => void;
-  },
+  session: AttachingSession,
+): Promise<Result<Attached, OpenFailure>> {
+  const pass = parts.spawnBreaker.pass();
+  if (pass === undefined) return err(BREAKER_OPEN);
+  try {
+    const fresh = await parts.tokens.fresh(session.accountId, TOKEN_LEAD_MS);
+    if (!fresh.ok) {
+      if (fresh.error.kind === 'try_later') pass.forgeAway();
+      return err(tokenFailure(fresh.error));
+    }
+    // Not before the token: who waits for the forge must not keep others from starting.
+    const turn = await parts.spawnQueue.turn(session.accountId);
+    if (!turn.ok) return err({ kind: 'limit', limit: 'SPAWN_CONCURRENCY' });
+    try {
+      if (session.ended()) return err({ kind: 'stopping' });
+      if (!pass.good) return err(BREAKER_OPEN);
+      return await start(parts, session, fresh.value, pass);
+    } finally {
+      turn.value();
+    }
+  } finally {
+    pass.giveBack();
+  }
+}
+
+/** Nothing was tried: the starts before have found the forge away. */
+const BREAKER_OPEN: OpenFailure = {
+  kind: 'forge_away',
+  detail: 'no program is started now: the last ones found the forge away',
+};
+
+async function start(
+  parts: AttachParts,
+  session: AttachingSession,
+  { token, expiresAt }: FreshToken,
+  pass: SpawnPass,
 ): Promise<Result<Attached, OpenFailure>> {
   const { router, initialize } = session;
-  const fresh = await parts.tokens.fresh(session.accountId, TOKEN_LEAD_MS);
-  if (!fresh.ok) return err(tokenFailure(fresh.error));
-  if (session.ended()) return err({ kind: 'stopping' });
-
-  const { token, expiresAt } = fresh.value;
   const startedAt = parts.clock.now();
   const spawned = parts.supervisor.spawn({
     token,
@@ -87,6 +140,8 @@ export async function attach(
   const request = { ...initialize, text: initializeText(initialize, parts.serverVersions) };
   const answer = await router.ask(request, parts.handshakeTimeoutMs);
   const opened = readAnswer(answer, parts.serverVersions);
+  // A program that answers has asked the forge before, and a refusal is an answer.
+  if (opened.ok || opened.error.kind === 'refused') pass.forgeUp();
   if (opened.ok) {
     parts.metrics.childSpawnSeconds.observe((parts.clock.now() - startedAt) / 1000);
     return ok({ child, ...opened.value, tokenExpiresAt: expiresAt });
@@ -96,7 +151,10 @@ export async function attach(
   const failure = opened.error;
   if (failure.kind !== 'silent') return err(failure);
   const detail = `${failure.detail} (exit code ${exit.code})`;
-  return err(await silenceFailure(parts, token, detail));
+  const silence = await silenceFailure(parts, token, detail);
+  if (silence.kind === 'forge_away') pass.forgeAway();
+  else pass.forgeUp();
+  return err(silence);
 }
 
 /**

@@ -4,12 +4,12 @@ import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { type Digest, digestOf, newToken, type Random } from '../base/secret.ts';
 import { STOP_LADDER_MS } from '../child/stop-ladder.ts';
-import type { OpenFailure } from './attach.ts';
+import type { OpenFailure, SessionLimit } from './attach.ts';
 import type { RequestMessage } from './router.ts';
 import { type OwnedSession, Session, type SessionOwner, type SessionParts } from './session.ts';
 
 export type { ForgeProbe, OpenFailure } from './attach.ts';
-export type { RequestMessage } from './router.ts';
+export type { RequestMessage } from '../base/message.ts';
 export type { OwnedSession, SessionOwner } from './session.ts';
 
 /** A session that was opened just now. */
@@ -24,7 +24,8 @@ export interface OpenedSession {
 /** All sessions of the broker; each has a child of its own, and nobody shares one. */
 export interface SessionRegistry {
   /**
-   * Opens a session for a client whose token was checked. Rejects with a `StoreError` when the row
+   * Opens a session for a client whose token was checked; at a limit, the session that was idle for
+   * the longest time ends to make room for it. Rejects with a `StoreError` when the row
    * cannot be written; after any failure no child is left.
    */
   open(
@@ -59,7 +60,14 @@ export interface SessionLimits {
 export interface SessionRegistryOptions
   extends Pick<
     SessionParts,
-    'store' | 'tokens' | 'supervisor' | 'probeForge' | 'serverVersions' | 'clock'
+    | 'store'
+    | 'tokens'
+    | 'supervisor'
+    | 'spawnQueue'
+    | 'spawnBreaker'
+    | 'probeForge'
+    | 'serverVersions'
+    | 'clock'
   > {
   readonly limits: SessionLimits;
   readonly random: Random;
@@ -72,17 +80,37 @@ const SESSION_ID_BYTES = 24;
 /** What a killed process and the last bytes of its pipes take, at the end of a stop. */
 const EXIT_MS = 200;
 
+/** Far more than the stop of a child takes: beyond it the child cannot be ended by anyone. */
+const ROOM_WAIT_MS_MAX = 5_000;
+
 /** Creates the registry. Rows of an earlier run have no children: the caller deletes them first. */
 export function createSessionRegistry(options: SessionRegistryOptions): SessionRegistry {
   const { limits, clock, random, metrics } = options;
   const sessions = new Map<Digest, Session>();
   let stopping = false;
 
-  const limitReached = (owner: SessionOwner): OpenFailure | undefined => {
-    if (sessions.size >= limits.sessionsMax) return { kind: 'limit', limit: 'MAX_SESSIONS' };
-    const own = [...sessions.values()].filter((s) => s.owner.accountId === owner.accountId);
-    if (own.length < limits.sessionsPerUserMax) return undefined;
-    return { kind: 'limit', limit: 'MAX_SESSIONS_PER_USER' };
+  /** Those that give their place to another, whose child waits until theirs is gone. */
+  const leaving = new Set<Session>();
+
+  /** The session that must go before this owner gets one; undefined when there is room. */
+  const inTheWay = (owner: SessionOwner): Result<Session | undefined, SessionLimit> => {
+    const staying = [...sessions.values()].filter((session) => !leaving.has(session));
+    const own = staying.filter((session) => session.owner.accountId === owner.accountId);
+    // A person's own limit is kept at the cost of that person's sessions alone.
+    const full =
+      own.length >= limits.sessionsPerUserMax
+        ? ({ limit: 'MAX_SESSIONS_PER_USER', among: own } as const)
+        : staying.length >= limits.sessionsMax
+          ? ({ limit: 'MAX_SESSIONS', among: staying } as const)
+          : undefined;
+    if (full === undefined) return ok(undefined);
+    const spared = leastNeeded(full.among);
+    return spared === undefined ? err(full.limit) : ok(spared);
+  };
+
+  const limitReached = (limit: SessionLimit): Result<never, OpenFailure> => {
+    metrics.limitsReached.inc({ limit });
+    return err({ kind: 'limit', limit });
   };
 
   const endAll = async (
@@ -99,20 +127,27 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
     },
     async open(owner, initialize) {
       if (stopping) return err({ kind: 'stopping' });
-      const failure = limitReached(owner);
-      if (failure?.kind === 'limit') {
-        metrics.limitsReached.inc({ limit: failure.limit });
-        return err(failure);
-      }
+      const room = inTheWay(owner);
+      if (!room.ok) return limitReached(room.error);
+      const spared = room.value;
       const sessionId = newToken(random, SESSION_ID_BYTES);
       const digest = digestOf(sessionId);
       // It takes its place before anything is awaited, so that no two take the last one.
       const session = new Session({ ...options, ...limits }, digest, owner, () => {
         sessions.delete(digest);
+        leaving.delete(session);
         metrics.sessions.set(sessions.size);
       });
       sessions.set(digest, session);
       metrics.sessions.set(sessions.size);
+      if (spared !== undefined) {
+        leaving.add(spared);
+        if (!(await within(clock, ROOM_WAIT_MS_MAX, spared.finish('evicted')))) {
+          leaving.delete(spared);
+          await session.finish('not_opened');
+          return limitReached('MAX_SESSIONS');
+        }
+      }
       const opened = await session.open(initialize);
       return opened.ok ? ok({ sessionId, answer: opened.value, session }) : opened;
     },
@@ -144,4 +179,15 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
       await within(clock, limits.stopGraceMs, all);
     },
   };
+}
+
+/** The one whose last use is the longest ago; none that is in use. */
+function leastNeeded(sessions: readonly Session[]): Session | undefined {
+  let least: { readonly session: Session; readonly since: number } | undefined;
+  for (const session of sessions) {
+    const since = session.unusedSince;
+    if (since === undefined || (least !== undefined && least.since <= since)) continue;
+    least = { session, since };
+  }
+  return least?.session;
 }

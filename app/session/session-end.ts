@@ -8,6 +8,8 @@ export type SessionEnd =
   | 'grant_ended'
   | 'account_ended'
   | 'idle'
+  /** Idle, and its place was needed. */
+  | 'evicted'
   | 'token_expired'
   | 'child_exited'
   | 'not_opened'
@@ -37,11 +39,17 @@ export function unansweredText(
   }
 }
 
+/** The answer to a request that is not passed on. */
+export function refusal(request: RequestMessage, code: number, sentence: string) {
+  return { answer: Promise.resolve(errorText(request.id, code, sentence)) };
+}
+
 /** The end of a session in the words of its client. */
 export function endSentence(why: SessionEnd): string {
   switch (why) {
     case 'closed':
     case 'idle':
+    case 'evicted':
     case 'not_opened':
       return 'the session was ended';
     case 'grant_ended':
@@ -66,6 +74,7 @@ export function openFailureOf(why: SessionEnd): OpenFailure {
       return { kind: 'sign_in_again' };
     case 'closed':
     case 'idle':
+    case 'evicted':
     case 'token_expired':
     case 'child_exited':
     case 'not_opened':

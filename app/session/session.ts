@@ -1,14 +1,26 @@
 import { type Cancel, within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { errorText, type Message, RPC_ERROR } from '../base/message.ts';
+import { type Message, RPC_ERROR } from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Digest } from '../base/secret.ts';
 import type { Child } from '../child/supervisor.ts';
 import type { Store } from '../store/store.ts';
-import { type Attached, type AttachParts, attach, type OpenFailure } from './attach.ts';
+import {
+  type Attached,
+  type AttachParts,
+  attach,
+  handshakeOf,
+  type OpenFailure,
+} from './attach.ts';
 import { watchSession } from './reaper.ts';
 import { type RequestMessage, Router } from './router.ts';
-import { endSentence, openFailureOf, type SessionEnd, unansweredText } from './session-end.ts';
+import {
+  endSentence,
+  openFailureOf,
+  refusal,
+  type SessionEnd,
+  unansweredText,
+} from './session-end.ts';
 
 /** Whom a session belongs to: account and client; `grantId` is the grant it was opened with. */
 export interface SessionOwner {
@@ -44,9 +56,6 @@ type State =
   /** No new calls; those under way may still be answered. */
   | { readonly kind: 'draining' }
   | { readonly kind: 'ended'; readonly why: SessionEnd; readonly gone: Promise<void> };
-
-/** Bytes of a client's `initialize` params, which are kept in the session's row. */
-export const HANDSHAKE_BYTES_MAX = 64 * 1024;
 
 /** One session with its child, from the first `initialize` to its end. */
 export class Session implements OwnedSession {
@@ -85,17 +94,19 @@ export class Session implements OwnedSession {
     return this.#state.kind === 'ready' || this.#state.kind === 'draining';
   }
 
+  /** Its last use; undefined while a call waits, -Infinity when it has ended and only leaves. */
+  get unusedSince(): number | undefined {
+    if (this.#state.kind === 'ended') return Number.NEGATIVE_INFINITY;
+    return this.usable && this.#router.waiting === 0 ? this.#lastUsedAt : undefined;
+  }
+
   /**
    * Starts the child, opens the protocol and writes the row; resolves with the child's answer. To
    * be called once. After a failure, and when it rejects with a `StoreError`, nothing is left.
    */
   async open(initialize: RequestMessage): Promise<Result<string, OpenFailure>> {
-    const handshake = JSON.stringify(initialize.params ?? {});
-    if (Buffer.byteLength(handshake) > HANDSHAKE_BYTES_MAX) {
-      const sentence = `the params of initialize have more than ${HANDSHAKE_BYTES_MAX} bytes`;
-      const answer = errorText(initialize.id, RPC_ERROR.invalidParams, sentence);
-      return this.#notOpened({ kind: 'refused', answer });
-    }
+    const handshake = handshakeOf(initialize);
+    if (!handshake.ok) return this.#notOpened(handshake.error);
     try {
       const attached = await attach(this.#parts, {
         accountId: this.owner.accountId,
@@ -106,7 +117,7 @@ export class Session implements OwnedSession {
         onChild: (child) => this.#own(child),
       });
       if (!attached.ok) return await this.#notOpened(attached.error);
-      return await this.#settle(attached.value, handshake);
+      return await this.#settle(attached.value, handshake.value);
     } catch (error) {
       await this.finish('not_opened');
       throw error;
@@ -116,8 +127,7 @@ export class Session implements OwnedSession {
   call(request: RequestMessage): { readonly answer: Promise<string> } {
     // A second one would promise the child capabilities of the client that are not passed on.
     if (request.method === 'initialize') {
-      const sentence = 'the session is initialized already';
-      return refusal(request, RPC_ERROR.invalidRequest, sentence);
+      return refusal(request, RPC_ERROR.invalidRequest, 'the session is initialized already');
     }
     if (this.#state.kind !== 'ready') {
       const why = this.#state.kind === 'ended' ? this.#state.why : 'stopping';
@@ -204,9 +214,8 @@ export class Session implements OwnedSession {
 
   async #notOpened(failure: OpenFailure): Promise<Result<never, OpenFailure>> {
     if (this.#state.kind === 'ended') {
-      const { why, gone } = this.#state;
-      await gone;
-      return err(openFailureOf(why));
+      await this.#state.gone;
+      return err(openFailureOf(this.#state.why));
     }
     const detail = 'detail' in failure ? failure.detail : undefined;
     this.#log.warn('session.not_opened', { login: this.owner.login, reason: failure.kind, detail });
@@ -222,10 +231,9 @@ export class Session implements OwnedSession {
   #insertRow(protocolVersion: string, handshake: string): Promise<void> {
     const { accountId, clientId, grantId } = this.owner;
     const now = this.#parts.clock.now();
-    const times = { createdAt: now, lastUsedAt: now };
     return this.#parts.store.sessions.insert({
       ...{ idDigest: this.#idDigest, accountId, clientId, grantId },
-      ...{ protocolVersion, handshake, ...times },
+      ...{ protocolVersion, handshake, createdAt: now, lastUsedAt: now },
     });
   }
 
@@ -242,8 +250,4 @@ export class Session implements OwnedSession {
       this.#log.warn('session.row_left', { err: error });
     }
   }
-}
-
-function refusal(request: RequestMessage, code: number, sentence: string) {
-  return { answer: Promise.resolve(errorText(request.id, code, sentence)) };
 }

@@ -19,6 +19,7 @@ import {
   opened,
   owner,
   request,
+  startGates,
   VERSIONS,
 } from '../support/session-registry.ts';
 
@@ -27,7 +28,9 @@ const registries: SessionRegistry[] = [];
 /** A registry with real processes. */
 function setUp(flags: readonly string[] = [], limits: Partial<SessionLimits> = {}) {
   const { supervisor, memory } = fixtureSupervisor(flags);
+  const metrics = createMetrics();
   const registry = createSessionRegistry({
+    ...startGates({ clock: systemClock, log: memory.log, metrics }),
     store: { sessions: new MemorySessions() },
     tokens: {
       fresh: async () =>
@@ -48,7 +51,7 @@ function setUp(flags: readonly string[] = [], limits: Partial<SessionLimits> = {
     clock: systemClock,
     random: systemRandom,
     log: memory.log,
-    metrics: createMetrics(),
+    metrics,
   });
   registries.push(registry);
   const pids = () => memory.of('child.started').map((entry) => Number(entry.pid));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'bun:test';
-import { HANDSHAKE_BYTES_MAX } from '../../app/session/session.ts';
+import { HANDSHAKE_BYTES_MAX } from '../../app/session/attach.ts';
 import { StoreError } from '../../app/store/store-error.ts';
 import { opens } from '../support/fake-child.ts';
 import {

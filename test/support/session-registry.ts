@@ -1,7 +1,11 @@
+import type { Clock } from '../../app/base/clock.ts';
+import type { Log } from '../../app/base/log.ts';
 import { parseMessage } from '../../app/base/message.ts';
 import { createMetrics, type Metrics } from '../../app/base/metrics.ts';
 import { err, ok } from '../../app/base/result.ts';
 import { type Digest, Secret, systemRandom } from '../../app/base/secret.ts';
+import { createSpawnBreaker } from '../../app/child/spawn-breaker.ts';
+import { createSpawnQueue } from '../../app/child/spawn-queue.ts';
 import type { Supervisor } from '../../app/child/supervisor.ts';
 import type { FreshToken } from '../../app/forge/account-tokens.ts';
 import type { ForgeFailure } from '../../app/forge/forge.ts';
@@ -76,11 +80,23 @@ export interface Bench {
   };
 }
 
+/** What a start has to pass, wide open unless a test narrows it. */
+export function startGates(parts: {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly concurrency?: number | undefined;
+}) {
+  const spawnQueue = createSpawnQueue({ ...parts, concurrency: parts.concurrency ?? 1000 });
+  return { spawnQueue, spawnBreaker: createSpawnBreaker(parts) };
+}
+
 export function bench(
   options: {
     readonly limits?: Partial<SessionLimits>;
     readonly script?: (child: FakeChild) => void;
     readonly supervisor?: Supervisor;
+    readonly spawnConcurrency?: number;
   } = {},
 ): Bench {
   const clock = new FakeClock();
@@ -113,6 +129,7 @@ export function bench(
       },
     },
     supervisor: options.supervisor ?? supervisor,
+    ...startGates({ clock, log: memory.log, metrics, concurrency: options.spawnConcurrency }),
     probeForge: async () => {
       forge.probes += 1;
       return forge.probe;

@@ -143,6 +143,7 @@ function testConfig(made: {
     childCommand: [...DEMO_CHILD, '--url', made.forge.url],
     maxSessions: 100,
     maxSessionsPerUser: 50,
+    spawnConcurrency: undefined,
     sessionIdleTimeoutMs: 15 * minuteMs,
     accessTokenTtlMs: 8 * 60 * minuteMs,
     refreshTokenTtlMs: 90 * 24 * 60 * minuteMs,
