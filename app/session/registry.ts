@@ -5,11 +5,12 @@ import { err, ok, type Result } from '../base/result.ts';
 import { type Digest, digestOf, newToken, type Random } from '../base/secret.ts';
 import { STOP_LADDER_MS } from '../child/stop-ladder.ts';
 import type { OpenFailure, SessionLimit } from './attach.ts';
+import { sessionInTheWay } from './room.ts';
 import type { RequestMessage } from './router.ts';
 import { type OwnedSession, Session, type SessionOwner, type SessionParts } from './session.ts';
 
-export type { ForgeProbe, OpenFailure } from './attach.ts';
 export type { RequestMessage } from '../base/message.ts';
+export type { ForgeProbe, OpenFailure } from './attach.ts';
 export type { OwnedSession, SessionOwner } from './session.ts';
 
 /** A session that was opened just now. */
@@ -92,22 +93,6 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
   /** Those that give their place to another, whose child waits until theirs is gone. */
   const leaving = new Set<Session>();
 
-  /** The session that must go before this owner gets one; undefined when there is room. */
-  const inTheWay = (owner: SessionOwner): Result<Session | undefined, SessionLimit> => {
-    const staying = [...sessions.values()].filter((session) => !leaving.has(session));
-    const own = staying.filter((session) => session.owner.accountId === owner.accountId);
-    // A person's own limit is kept at the cost of that person's sessions alone.
-    const full =
-      own.length >= limits.sessionsPerUserMax
-        ? ({ limit: 'MAX_SESSIONS_PER_USER', among: own } as const)
-        : staying.length >= limits.sessionsMax
-          ? ({ limit: 'MAX_SESSIONS', among: staying } as const)
-          : undefined;
-    if (full === undefined) return ok(undefined);
-    const spared = leastNeeded(full.among);
-    return spared === undefined ? err(full.limit) : ok(spared);
-  };
-
   const limitReached = (limit: SessionLimit): Result<never, OpenFailure> => {
     metrics.limitsReached.inc({ limit });
     return err({ kind: 'limit', limit });
@@ -127,7 +112,8 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
     },
     async open(owner, initialize) {
       if (stopping) return err({ kind: 'stopping' });
-      const room = inTheWay(owner);
+      const staying = [...sessions.values()].filter((session) => !leaving.has(session));
+      const room = sessionInTheWay(staying, owner.accountId, limits);
       if (!room.ok) return limitReached(room.error);
       const spared = room.value;
       const sessionId = newToken(random, SESSION_ID_BYTES);
@@ -179,15 +165,4 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
       await within(clock, limits.stopGraceMs, all);
     },
   };
-}
-
-/** The one whose last use is the longest ago; none that is in use. */
-function leastNeeded(sessions: readonly Session[]): Session | undefined {
-  let least: { readonly session: Session; readonly since: number } | undefined;
-  for (const session of sessions) {
-    const since = session.unusedSince;
-    if (since === undefined || (least !== undefined && least.since <= since)) continue;
-    least = { session, since };
-  }
-  return least?.session;
 }
