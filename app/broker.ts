@@ -1,9 +1,8 @@
 import { availableParallelism } from 'node:os';
-import { type Clock, within } from './base/clock.ts';
+import { within } from './base/clock.ts';
 import { createKeyring, type Keyring } from './base/keyring.ts';
-import type { Log } from './base/log.ts';
 import { createMetrics, type Metrics } from './base/metrics.ts';
-import { asDigest, type Random } from './base/secret.ts';
+import { asDigest } from './base/secret.ts';
 import { ownRevision, VERSION } from './base/version.ts';
 import { createSpawnBreaker, type SpawnBreaker } from './child/spawn-breaker.ts';
 import { createSpawnQueue } from './child/spawn-queue.ts';
@@ -15,35 +14,13 @@ import type { Forge } from './forge/forge.ts';
 import { createForgejo } from './forge/forgejo.ts';
 import { apiReference } from './http/api-reference.ts';
 import { authorizationPages } from './pages/authorization-pages.ts';
+import { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
 import { createServer } from './server.ts';
 import { createSessionRegistry, type SessionRegistry } from './session/registry.ts';
 import { openStore, type Store } from './store/store.ts';
 import { StoreError, StoreOpenError } from './store/store-error.ts';
 
-/** What the broker takes from its process, so that a test can take its place. */
-export interface BrokerParts {
-  readonly log: Log;
-  readonly clock: Clock;
-  readonly random: Random;
-}
-
-/** A broker that answers. */
-export interface RunningBroker {
-  /** The issuer: scheme and host of the public URL. */
-  readonly origin: string;
-  readonly port: number;
-  readonly metrics: Metrics;
-  /**
-   * The orderly stop: every open call gets its answer or a JSON-RPC error within `STOP_GRACE`,
-   * children end, the store closes. Harmless when repeated.
-   */
-  stop(): Promise<void>;
-}
-
-/** Why the broker could not start; the message is a sentence for the admin. */
-export class StartFailure extends Error {
-  override readonly name = 'StartFailure';
-}
+export { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
 
 /** Session protocol revisions served, oldest first. */
 const SERVER_VERSIONS = ['2025-03-26', '2025-06-18', '2025-11-25'] as const;
@@ -125,7 +102,7 @@ function connectForge(config: Config, parts: Pick<Built, 'log' | 'clock' | 'metr
 }
 
 function createSessions(config: Config, parts: Omit<Built, 'sessions'>): SessionRegistry {
-  const { log, clock, random, metrics, store, forge, tokens, spawnBreaker } = parts;
+  const { log, clock, random, metrics, keyring, store, forge, tokens, spawnBreaker } = parts;
   const concurrency = config.spawnConcurrency ?? SPAWNS_PER_CORE * availableParallelism();
   const supervisor = createSupervisor({
     command: config.childCommand,
@@ -138,7 +115,7 @@ function createSessions(config: Config, parts: Omit<Built, 'sessions'>): Session
     metrics,
   });
   return createSessionRegistry({
-    ...{ store, tokens, supervisor, spawnBreaker, clock, random, log, metrics },
+    ...{ store, tokens, supervisor, spawnBreaker, keyring, clock, random, log, metrics },
     spawnQueue: createSpawnQueue({ concurrency, clock, metrics }),
     probeForge: async (token) => {
       const user = await forge.user(token);
@@ -149,6 +126,8 @@ function createSessions(config: Config, parts: Omit<Built, 'sessions'>): Session
       sessionsMax: config.maxSessions,
       sessionsPerUserMax: config.maxSessionsPerUser,
       requestTimeoutMs: config.requestTimeoutMs,
+      requestTimeoutTotalMs: config.requestTimeoutTotalMs,
+      streamBufferBytesMax: config.maxStreamBufferBytes,
       idleTimeoutMs: config.sessionIdleTimeoutMs,
       handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
       stopGraceMs: config.stopGraceMs,

@@ -46,10 +46,14 @@ export interface Config {
   readonly sessionIdleTimeoutMs: number;
   readonly accessTokenTtlMs: number;
   readonly refreshTokenTtlMs: number;
+  /** Since the last sign of life. */
   readonly requestTimeoutMs: number;
+  readonly requestTimeoutTotalMs: number;
   readonly stopGraceMs: number;
   readonly maxBodyBytes: number;
   readonly maxMessageBytes: number;
+  /** A session. */
+  readonly maxStreamBufferBytes: number;
   readonly maxClients: number;
   readonly staticClients: readonly StaticClientConfig[];
   readonly redirectAllowlist: readonly string[];

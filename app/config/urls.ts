@@ -115,3 +115,8 @@ function redirectFault(text: string): string | undefined {
   if (text.includes('*')) return `"${text}" must not hold a pattern: it is compared as a whole`;
   return undefined;
 }
+
+/** RFC 6749 section 3.3. */
+export function scopeToken(text: string): Parsed<string> {
+  return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text) ? parsed(text) : wrong(`"${text}" is no scope`);
+}

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { RequestMessage } from '../base/message.ts';
 import { errorText, RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
@@ -8,7 +9,9 @@ import type { SpawnQueue } from '../child/spawn-queue.ts';
 import type { Child, SpawnFailure, Supervisor } from '../child/supervisor.ts';
 import type { AccountTokens, FreshToken } from '../forge/account-tokens.ts';
 import type { ForgeFailure } from '../forge/forge.ts';
-import type { Answer, RequestMessage, Router } from './router.ts';
+import type { Answer } from './calls.ts';
+import { type ClientCapabilities, carriedCapabilities } from './capabilities.ts';
+import type { Router } from './router.ts';
 
 /** The limits that stand in the way of a session. */
 export type SessionLimit = 'MAX_SESSIONS' | 'MAX_SESSIONS_PER_USER' | 'SPAWN_CONCURRENCY';
@@ -134,11 +137,13 @@ async function start(
   });
   if (!spawned.ok) return err(spawnFailure(spawned.error));
   const child = spawned.value;
-  router.connect(child);
+  const capabilities = carriedCapabilities(initialize.params);
+  router.connect(child, capabilities);
   session.onChild(child);
 
-  const request = { ...initialize, text: initializeText(initialize, parts.serverVersions) };
-  const answer = await router.ask(request, parts.handshakeTimeoutMs);
+  const text = initializeText(initialize, capabilities, parts.serverVersions);
+  const limits = { idleMs: parts.handshakeTimeoutMs, totalMs: parts.handshakeTimeoutMs };
+  const answer = await router.ask({ ...initialize, params: undefined, text }, limits);
   const opened = readAnswer(answer, parts.serverVersions);
   // A program that answers has asked the forge before, and a refusal is an answer.
   if (opened.ok || opened.error.kind === 'refused') pass.forgeUp();
@@ -158,16 +163,19 @@ async function start(
 }
 
 /**
- * The broker's own `initialize` for a client: its name goes on, its capabilities do not, because
- * nothing that the child asks reaches the client (MCP lifecycle, Initialization). An unknown
- * version becomes the newest that is served.
+ * The broker's own `initialize` for a client: with its name, and with what of its capabilities is
+ * carried (MCP lifecycle, Initialization). An unknown version becomes the newest that is served.
  */
-function initializeText(request: RequestMessage, serverVersions: readonly string[]): string {
+function initializeText(
+  request: RequestMessage,
+  capabilities: ClientCapabilities,
+  serverVersions: readonly string[],
+): string {
   const asked = (request.params ?? {}) as { protocolVersion?: unknown; clientInfo?: unknown };
   const version = serverVersions.find((served) => served === asked.protocolVersion);
   const params = {
     protocolVersion: version ?? serverVersions.at(-1),
-    capabilities: {},
+    capabilities,
     clientInfo: asked.clientInfo ?? { name: 'unknown', version: 'unknown' },
   };
   return JSON.stringify({ jsonrpc: '2.0', id: request.id, method: 'initialize', params });
@@ -193,6 +201,7 @@ function readAnswer(answer: Answer, serverVersions: readonly string[]): Opening 
       return err({ kind: 'silent', detail: 'the program did not answer initialize in time' });
     case 'gone':
       return err({ kind: 'silent', detail: 'the program ended before it answered initialize' });
+    case 'ambiguous':
     case 'cancelled':
     case 'full':
     case 'too_many':

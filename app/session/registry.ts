@@ -1,17 +1,23 @@
 import { within } from '../base/clock.ts';
+import type { Keyring } from '../base/keyring.ts';
 import type { Log } from '../base/log.ts';
+import type { RequestMessage } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { type Digest, digestOf, newToken, type Random } from '../base/secret.ts';
 import { STOP_LADDER_MS } from '../child/stop-ladder.ts';
 import type { OpenFailure, SessionLimit } from './attach.ts';
+import { createEventIds } from './event-id.ts';
+import type { OwnedSession, SessionOwner } from './owned-session.ts';
 import { sessionInTheWay } from './room.ts';
-import type { RequestMessage } from './router.ts';
-import { type OwnedSession, Session, type SessionOwner, type SessionParts } from './session.ts';
+import { Session, type SessionParts } from './session.ts';
 
 export type { RequestMessage } from '../base/message.ts';
 export type { ForgeProbe, OpenFailure } from './attach.ts';
-export type { OwnedSession, SessionOwner } from './session.ts';
+export type { PostedCalls } from './call-group.ts';
+export type { OwnedSession, SessionOwner } from './owned-session.ts';
+export type { EventSource, StreamEvent } from './stream.ts';
+export type { Listening } from './streams.ts';
 
 /** A session that was opened just now. */
 export interface OpenedSession {
@@ -51,7 +57,12 @@ export interface SessionRegistry {
 export interface SessionLimits {
   readonly sessionsMax: number;
   readonly sessionsPerUserMax: number;
+  /** Since the last sign of life. */
   readonly requestTimeoutMs: number;
+  /** Whatever the child tells meanwhile. */
+  readonly requestTimeoutTotalMs: number;
+  /** Bytes of events that a session keeps for clients that come back. */
+  readonly streamBufferBytesMax: number;
   readonly idleTimeoutMs: number;
   /** From the spawn to the answer of `initialize`. */
   readonly handshakeTimeoutMs: number;
@@ -71,6 +82,7 @@ export interface SessionRegistryOptions
     | 'clock'
   > {
   readonly limits: SessionLimits;
+  readonly keyring: Pick<Keyring, 'sealEventText' | 'openEventText'>;
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -87,6 +99,7 @@ const ROOM_WAIT_MS_MAX = 5_000;
 /** Creates the registry. Rows of an earlier run have no children: the caller deletes them first. */
 export function createSessionRegistry(options: SessionRegistryOptions): SessionRegistry {
   const { limits, clock, random, metrics } = options;
+  const parts = { ...options, ...limits, eventIds: createEventIds(options.keyring, random) };
   const sessions = new Map<Digest, Session>();
   let stopping = false;
 
@@ -119,7 +132,7 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
       const sessionId = newToken(random, SESSION_ID_BYTES);
       const digest = digestOf(sessionId);
       // It takes its place before anything is awaited, so that no two take the last one.
-      const session = new Session({ ...options, ...limits }, digest, owner, () => {
+      const session = new Session(parts, digest, owner, () => {
         sessions.delete(digest);
         leaving.delete(session);
         metrics.sessions.set(sessions.size);

@@ -1,6 +1,6 @@
 import { err, ok, type Result } from '../base/result.ts';
 import type { SessionLimit } from './attach.ts';
-import type { SessionOwner } from './session.ts';
+import type { SessionOwner } from './owned-session.ts';
 
 /** What is looked at when one of several sessions must go. */
 export interface Occupant {

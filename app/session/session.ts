@@ -1,6 +1,12 @@
 import { type Cancel, within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { type Message, RPC_ERROR } from '../base/message.ts';
+import {
+  errorText,
+  type Message,
+  type RequestMessage,
+  RPC_ERROR,
+  resultText,
+} from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Digest } from '../base/secret.ts';
 import type { Child } from '../child/supervisor.ts';
@@ -12,41 +18,22 @@ import {
   handshakeOf,
   type OpenFailure,
 } from './attach.ts';
+import type { CallGroup, PostedCalls } from './call-group.ts';
+import type { EventIds } from './event-id.ts';
+import { KeptRow } from './kept-row.ts';
+import type { OwnedSession, SessionOwner } from './owned-session.ts';
 import { watchSession } from './reaper.ts';
-import { type RequestMessage, Router } from './router.ts';
-import {
-  endSentence,
-  openFailureOf,
-  refusal,
-  type SessionEnd,
-  unansweredText,
-} from './session-end.ts';
-
-/** Whom a session belongs to: account and client; `grantId` is the grant it was opened with. */
-export interface SessionOwner {
-  readonly grantId: string;
-  readonly accountId: number;
-  readonly clientId: string;
-  readonly login: string;
-}
-
-/** A session that was looked up for its owner. */
-export interface OwnedSession {
-  /** The first 8 characters of the id's digest: how logs name the session. */
-  readonly shortId: string;
-  readonly protocolVersion: string;
-  /** Always resolves, with JSON-RPC text on one line that carries the client's id. */
-  call(request: RequestMessage): { readonly answer: Promise<string> };
-  /** Passes on a notification; a response is dropped, since no child's request reaches a client. */
-  notify(message: Message): Result<void, 'gone' | 'full'>;
-  /** Ends session and child; resolves when both are gone. Harmless when repeated. */
-  end(reason: string): Promise<void>;
-}
+import { Router } from './router.ts';
+import { endSentence, openFailureOf, type SessionEnd, settledBy } from './session-end.ts';
+import { type Listening, Streams } from './streams.ts';
 
 export interface SessionParts extends AttachParts {
   readonly store: Pick<Store, 'sessions'>;
+  readonly eventIds: (session: Digest) => EventIds;
   readonly requestTimeoutMs: number;
+  readonly requestTimeoutTotalMs: number;
   readonly idleTimeoutMs: number;
+  readonly streamBufferBytesMax: number;
   readonly log: Log;
 }
 
@@ -62,14 +49,13 @@ export class Session implements OwnedSession {
   readonly owner: SessionOwner;
   readonly shortId: string;
   readonly #parts: SessionParts;
-  readonly #idDigest: Digest;
+  readonly #row: KeptRow;
   readonly #onGone: () => void;
+  readonly #streams: Streams;
   readonly #router: Router;
   readonly #log: Log;
   #state: State = { kind: 'opening' };
   #child: Child | undefined;
-  #row: Promise<void> | undefined;
-  #protocolVersion = '';
   #lastUsedAt: number;
   #stopWatching: Cancel = () => undefined;
 
@@ -78,15 +64,17 @@ export class Session implements OwnedSession {
     this.owner = owner;
     this.shortId = idDigest.slice(0, 8);
     this.#parts = parts;
-    this.#idDigest = idDigest;
+    this.#row = new KeptRow(parts.store.sessions, parts.clock, idDigest);
     this.#onGone = onGone;
-    this.#router = new Router(parts);
+    this.#streams = new Streams({ ...parts, eventIds: parts.eventIds(idDigest) });
+    const questionTimeoutMs = parts.requestTimeoutMs;
+    this.#router = new Router({ ...parts, streams: this.#streams, questionTimeoutMs });
     this.#lastUsedAt = parts.clock.now();
     this.#log = parts.log.with({ session: this.shortId });
   }
 
   get protocolVersion(): string {
-    return this.#protocolVersion;
+    return this.#streams.protocolVersion;
   }
 
   /** Whether a request may find it: opened, and not ended. */
@@ -124,30 +112,22 @@ export class Session implements OwnedSession {
     }
   }
 
-  call(request: RequestMessage): { readonly answer: Promise<string> } {
-    // A second one would promise the child capabilities of the client that are not passed on.
-    if (request.method === 'initialize') {
-      return refusal(request, RPC_ERROR.invalidRequest, 'the session is initialized already');
-    }
-    if (this.#state.kind !== 'ready') {
-      const why = this.#state.kind === 'ended' ? this.#state.why : 'stopping';
-      return refusal(request, RPC_ERROR.connectionClosed, endSentence(why));
-    }
-    this.#use();
-    const asked = this.#router.ask(request, this.#parts.requestTimeoutMs);
-    const answer = asked.then((outcome) => {
-      this.#lastUsedAt = this.#parts.clock.now();
-      if (outcome.kind === 'answered') return outcome.text;
-      const ended = this.#state.kind === 'ended' ? this.#state.why : undefined;
-      return unansweredText(request, outcome, ended);
-    });
-    return { answer };
+  call(requests: RequestMessage | readonly RequestMessage[], streams = true): PostedCalls {
+    const batch = Array.isArray(requests);
+    const list: readonly RequestMessage[] = batch ? requests : [requests as RequestMessage];
+    const group = this.#router.group(list, batch, streams);
+    for (const request of list) this.#ask(request, group);
+    return group;
   }
 
-  notify(message: Message): Result<void, 'gone' | 'full'> {
+  notify(message: Exclude<Message, RequestMessage>): Result<void, 'gone' | 'full'> {
     if (this.#state.kind !== 'ready') return err('gone');
     this.#use();
-    return message.kind === 'notification' ? this.#router.notify(message) : ok(undefined);
+    return this.#router.notify(message);
+  }
+
+  listen(lastEventId?: string): Listening {
+    return this.#streams.listen(lastEventId);
   }
 
   end(reason: string): Promise<void> {
@@ -169,6 +149,7 @@ export class Session implements OwnedSession {
     const gone = this.#tearDown(why);
     this.#state = { kind: 'ended', why, gone };
     this.#router.failAll();
+    this.#streams.end();
     this.#parts.metrics.sessionsEnded.inc({ reason: why });
     if (why !== 'not_opened') this.#log.info('session.ended', { reason: why, detail });
     return gone;
@@ -176,7 +157,7 @@ export class Session implements OwnedSession {
 
   async #tearDown(why: SessionEnd): Promise<void> {
     this.#stopWatching();
-    await Promise.all([this.#child?.stop(why), this.#deleteRow()]);
+    await Promise.all([this.#child?.stop(why), this.#row.delete(this.#log)]);
     this.#onGone();
   }
 
@@ -192,10 +173,9 @@ export class Session implements OwnedSession {
   async #settle(attached: Attached, handshake: string): Promise<Result<string, OpenFailure>> {
     const { protocolVersion, tokenExpiresAt, child } = attached;
     if (this.#state.kind === 'ended') return this.#notOpened({ kind: 'stopping' });
-    this.#row = this.#insertRow(protocolVersion, handshake);
-    await this.#row;
+    await this.#row.insert(this.owner, protocolVersion, handshake);
     if (this.#state.kind !== 'opening') return this.#notOpened({ kind: 'stopping' });
-    this.#protocolVersion = protocolVersion;
+    this.#streams.protocolVersion = protocolVersion;
     this.#state = { kind: 'ready' };
     const { login, clientId, grantId } = this.owner;
     this.#log.info('session.opened', { login, client: clientId, grant: grantId, protocolVersion });
@@ -223,31 +203,47 @@ export class Session implements OwnedSession {
     return err(failure);
   }
 
+  #ask(request: RequestMessage, group: CallGroup): void {
+    const now = this.#answerOf(request);
+    if (now !== undefined) {
+      group.settle({ text: now, silent: false });
+      return;
+    }
+    this.#use();
+    const { requestTimeoutMs: idleMs, requestTimeoutTotalMs: totalMs } = this.#parts;
+    this.#router.ask(request, { idleMs, totalMs }, group).then(
+      (outcome) => {
+        this.#lastUsedAt = this.#parts.clock.now();
+        const ended = this.#state.kind === 'ended' ? this.#state.why : undefined;
+        group.settle(settledBy(outcome, request, ended));
+      },
+      (error: unknown) => {
+        this.#log.error('session.call_failed', { err: error });
+        const text = errorText(request.id, RPC_ERROR.internalError, 'internal error');
+        group.settle({ text, silent: false });
+      },
+    );
+  }
+
+  /** What needs no child to be answered. */
+  #answerOf(request: RequestMessage): string | undefined {
+    const { invalidRequest, connectionClosed } = RPC_ERROR;
+    // A second one would promise the child capabilities that the first one has not declared.
+    if (request.method === 'initialize') {
+      return errorText(request.id, invalidRequest, 'the session is initialized already');
+    }
+    if (this.#state.kind !== 'ready') {
+      const why = this.#state.kind === 'ended' ? this.#state.why : 'stopping';
+      return errorText(request.id, connectionClosed, endSentence(why));
+    }
+    if (request.method !== 'ping') return undefined;
+    // MCP ping: at once, whatever the child does meanwhile.
+    this.#use();
+    return resultText(request.id, {});
+  }
+
   #use(): void {
     this.#lastUsedAt = this.#parts.clock.now();
-    this.#parts.store.sessions.used(this.#idDigest);
-  }
-
-  #insertRow(protocolVersion: string, handshake: string): Promise<void> {
-    const { accountId, clientId, grantId } = this.owner;
-    const now = this.#parts.clock.now();
-    return this.#parts.store.sessions.insert({
-      ...{ idDigest: this.#idDigest, accountId, clientId, grantId },
-      ...{ protocolVersion, handshake, createdAt: now, lastUsedAt: now },
-    });
-  }
-
-  /** A row that cannot be deleted now only lies there: without a child it opens nothing. */
-  async #deleteRow(): Promise<void> {
-    const written = await this.#row?.then(
-      () => true,
-      () => false,
-    );
-    if (written !== true) return;
-    try {
-      await this.#parts.store.sessions.delete(this.#idDigest);
-    } catch (error) {
-      this.#log.warn('session.row_left', { err: error });
-    }
+    this.#row.used();
   }
 }

@@ -13,7 +13,7 @@ import {
   rotation,
 } from '../store/harness.ts';
 import { type FakeChild, FakeSupervisor, opens } from '../support/fake-child.ts';
-import { startGates } from '../support/session-registry.ts';
+import { STREAM_LIMITS, startGates, testKeyring } from '../support/session-registry.ts';
 import { INITIALIZE, ORIGIN, PING, request, rpcErrorOf, tokenNamed, VERSIONS } from './harness.ts';
 
 /** Opens and then answers every request with what it was sent. */
@@ -40,6 +40,7 @@ function whole(limits: Partial<SessionLimits> = {}) {
   const expiresAt = clock.now() + HOUR;
   const sessions = createSessionRegistry({
     ...startGates({ clock, log: silentLog, metrics }),
+    keyring: testKeyring(),
     store,
     tokens: {
       fresh: () =>
@@ -54,6 +55,7 @@ function whole(limits: Partial<SessionLimits> = {}) {
       sessionsMax: 100,
       sessionsPerUserMax: 10,
       requestTimeoutMs: 60_000,
+      ...STREAM_LIMITS,
       idleTimeoutMs: 60_000,
       handshakeTimeoutMs: 10_000,
       stopGraceMs: 1500,
@@ -109,7 +111,7 @@ describe('the protected resource on the real store and registry', () => {
     // T18: visible ASCII, 192 random bits.
     expect(session).toMatch(/^[A-Za-z0-9_-]{32}$/);
     const answer = await broker.send(PING, { token, session });
-    expect(await answer.json()).toEqual({ jsonrpc: '2.0', id: 7, result: { method: 'ping' } });
+    expect(await answer.json()).toEqual({ jsonrpc: '2.0', id: 7, result: {} });
     expect((await broker.send(undefined, { method: 'DELETE', token, session })).status).toBe(204);
     expect(broker.supervisor.running).toBe(0);
     const after = await broker.send(PING, { token, session });

@@ -140,7 +140,11 @@ describe('the end of a session', () => {
 
   it('comes when the token expires, also in the middle of a call', async () => {
     const { registry, supervisor, clock, forge } = bench({
-      limits: { idleTimeoutMs: 10 * HOUR_MS, requestTimeoutMs: 10 * HOUR_MS },
+      limits: {
+        idleTimeoutMs: 10 * HOUR_MS,
+        requestTimeoutMs: 10 * HOUR_MS,
+        requestTimeoutTotalMs: 10 * HOUR_MS,
+      },
     });
     forge.lifeMs = 2 * HOUR_MS;
     const { session, sessionId } = await opened(registry);

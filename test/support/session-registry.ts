@@ -1,6 +1,11 @@
 import type { Clock } from '../../app/base/clock.ts';
+import { createKeyring, STORE_KEY_BYTES } from '../../app/base/keyring.ts';
 import type { Log } from '../../app/base/log.ts';
-import { parseMessage } from '../../app/base/message.ts';
+import {
+  type NotificationMessage,
+  parseMessage,
+  type ResponseMessage,
+} from '../../app/base/message.ts';
 import { createMetrics, type Metrics } from '../../app/base/metrics.ts';
 import { err, ok } from '../../app/base/result.ts';
 import { type Digest, Secret, systemRandom } from '../../app/base/secret.ts';
@@ -91,6 +96,17 @@ export function startGates(parts: {
   return { spawnQueue, spawnBreaker: createSpawnBreaker(parts) };
 }
 
+/** What event ids are sealed with. */
+export function testKeyring() {
+  return createKeyring({ current: systemRandom(STORE_KEY_BYTES), random: systemRandom });
+}
+
+/** Limits of streams that most tests never reach. */
+export const STREAM_LIMITS = {
+  requestTimeoutTotalMs: HOUR_MS,
+  streamBufferBytesMax: 8 * 1024 * 1024,
+};
+
 export function bench(
   options: {
     readonly limits?: Partial<SessionLimits>;
@@ -115,6 +131,7 @@ export function bench(
   };
   const registry = createSessionRegistry({
     store: { sessions },
+    keyring: testKeyring(),
     tokens: {
       async fresh(_accountId, leadMs) {
         forge.leads.push(leadMs);
@@ -138,6 +155,7 @@ export function bench(
       sessionsMax: 100,
       sessionsPerUserMax: 10,
       requestTimeoutMs: 5 * 60_000,
+      ...STREAM_LIMITS,
       idleTimeoutMs: 15 * 60_000,
       handshakeTimeoutMs: 10_000,
       stopGraceMs: 1500,
@@ -167,9 +185,16 @@ export function requestFrom(text: string): RequestMessage {
   return parsed.value;
 }
 
-export function notification(method: string, params?: object) {
+export function notification(method: string, params?: object): NotificationMessage {
   const parsed = parseMessage(JSON.stringify({ jsonrpc: '2.0', method, params }));
-  if (!parsed.ok) throw new Error('no message');
+  if (!parsed.ok || parsed.value.kind !== 'notification') throw new Error('no notification');
+  return parsed.value;
+}
+
+/** The client's answer to what its child asked. */
+export function response(id: string | number, answer: object = { result: {} }): ResponseMessage {
+  const parsed = parseMessage(JSON.stringify({ jsonrpc: '2.0', id, ...answer }));
+  if (!parsed.ok || parsed.value.kind !== 'response') throw new Error('no response');
   return parsed.value;
 }
 
