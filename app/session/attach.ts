@@ -1,6 +1,5 @@
 import type { Clock } from '../base/clock.ts';
 import type { RequestMessage } from '../base/message.ts';
-import { errorText, RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
@@ -9,29 +8,10 @@ import type { SpawnQueue } from '../child/spawn-queue.ts';
 import type { Child, SpawnFailure, Supervisor } from '../child/supervisor.ts';
 import type { AccountTokens, FreshToken } from '../forge/account-tokens.ts';
 import type { ForgeFailure } from '../forge/forge.ts';
-import type { Answer } from './calls.ts';
-import { type ClientCapabilities, carriedCapabilities } from './capabilities.ts';
+import { carriedCapabilities } from './capabilities.ts';
+import { initializeText, readAnswer } from './handshake.ts';
+import type { ForgeProbe, OpenFailure } from './open-failure.ts';
 import type { Router } from './router.ts';
-
-/** The limits that stand in the way of a session. */
-export type SessionLimit = 'MAX_SESSIONS' | 'MAX_SESSIONS_PER_USER' | 'SPAWN_CONCURRENCY';
-
-/** Why there is no session now. Each `detail` is for the log, and may name paths. */
-export type OpenFailure =
-  | { readonly kind: 'limit'; readonly limit: SessionLimit }
-  /** The account's upstream token is refused, or the grant ended meanwhile. */
-  | { readonly kind: 'sign_in_again' }
-  | { readonly kind: 'forge_away'; readonly detail: string }
-  /** The child's program is not there. */
-  | { readonly kind: 'program'; readonly detail: string }
-  /** The program ran and did not become an MCP server. */
-  | { readonly kind: 'child_failed'; readonly detail: string }
-  /** The child's own JSON-RPC error, with the client's id. */
-  | { readonly kind: 'refused'; readonly answer: string }
-  | { readonly kind: 'stopping' };
-
-/** What the forge says after a child that failed to start. */
-export type ForgeProbe = 'up' | 'away' | 'token_refused';
 
 /** A child that has answered `initialize`. */
 export interface Attached {
@@ -55,18 +35,6 @@ export interface AttachParts {
   readonly metrics: Metrics;
 }
 
-/** Bytes of a client's `initialize` params, which are kept in the session's row. */
-export const HANDSHAKE_BYTES_MAX = 64 * 1024;
-
-/** The client's `initialize` params as they are kept. */
-export function handshakeOf(initialize: RequestMessage): Result<string, OpenFailure> {
-  const handshake = JSON.stringify(initialize.params ?? {});
-  if (Buffer.byteLength(handshake) <= HANDSHAKE_BYTES_MAX) return ok(handshake);
-  const sentence = `the params of initialize have more than ${HANDSHAKE_BYTES_MAX} bytes`;
-  const answer = errorText(initialize.id, RPC_ERROR.invalidParams, sentence);
-  return err({ kind: 'refused', answer });
-}
-
 /**
  * A child ends when its token expires, so the token is renewed before each spawn: the session gets
  * the whole hour of a Forgejo token. One that is minutes old (a sign-in, another session) will do.
@@ -79,8 +47,8 @@ export interface AttachingSession {
   readonly shortId: string;
   readonly router: Router;
   readonly initialize: RequestMessage;
-  /** Whether somebody has ended the session meanwhile; the failure's kind then says nothing. */
-  readonly ended: () => boolean;
+  /** Aborts when somebody ends the session meanwhile; the failure's kind then says nothing. */
+  readonly end: AbortSignal;
   readonly onChild: (child: Child) => void;
 }
 
@@ -96,7 +64,10 @@ export async function attach(
   const pass = parts.spawnBreaker.pass();
   if (pass === undefined) return err(BREAKER_OPEN);
   try {
-    const fresh = await parts.tokens.fresh(session.accountId, TOKEN_LEAD_MS);
+    const fresh = await unlessEnded(session.end, () =>
+      parts.tokens.fresh(session.accountId, TOKEN_LEAD_MS),
+    );
+    if (fresh === undefined) return err({ kind: 'stopping' });
     if (!fresh.ok) {
       if (fresh.error.kind === 'try_later') pass.forgeAway();
       return err(tokenFailure(fresh.error));
@@ -105,7 +76,7 @@ export async function attach(
     const turn = await parts.spawnQueue.turn(session.accountId);
     if (!turn.ok) return err({ kind: 'limit', limit: 'SPAWN_CONCURRENCY' });
     try {
-      if (session.ended()) return err({ kind: 'stopping' });
+      if (session.end.aborted) return err({ kind: 'stopping' });
       if (!pass.good) return err(BREAKER_OPEN);
       return await start(parts, session, fresh.value, pass);
     } finally {
@@ -152,74 +123,47 @@ async function start(
     return ok({ child, ...opened.value, tokenExpiresAt: expiresAt });
   }
   const exit = await child.stop('handshake_failed');
-  if (session.ended()) return err({ kind: 'stopping' });
   const failure = opened.error;
   if (failure.kind !== 'silent') return err(failure);
   const detail = `${failure.detail} (exit code ${exit.code})`;
-  const silence = await silenceFailure(parts, token, detail);
+  const { accountId } = session;
+  const silence = await unlessEnded(session.end, () =>
+    silenceFailure(parts, { accountId, token, detail }),
+  );
+  if (silence === undefined) return err({ kind: 'stopping' });
   if (silence.kind === 'forge_away') pass.forgeAway();
   else pass.forgeUp();
   return err(silence);
 }
 
-/**
- * The broker's own `initialize` for a client: with its name, and with what of its capabilities is
- * carried (MCP lifecycle, Initialization). An unknown version becomes the newest that is served.
- */
-function initializeText(
-  request: RequestMessage,
-  capabilities: ClientCapabilities,
-  serverVersions: readonly string[],
-): string {
-  const asked = (request.params ?? {}) as { protocolVersion?: unknown; clientInfo?: unknown };
-  const version = serverVersions.find((served) => served === asked.protocolVersion);
-  const params = {
-    protocolVersion: version ?? serverVersions.at(-1),
-    capabilities,
-    clientInfo: asked.clientInfo ?? { name: 'unknown', version: 'unknown' },
-  };
-  return JSON.stringify({ jsonrpc: '2.0', id: request.id, method: 'initialize', params });
-}
-
-type Opening = Result<
-  { readonly answer: string; readonly protocolVersion: string },
-  | Extract<OpenFailure, { kind: 'refused' | 'child_failed' }>
-  | { readonly kind: 'silent'; readonly detail: string }
->;
-
-function readAnswer(answer: Answer, serverVersions: readonly string[]): Opening {
-  switch (answer.kind) {
-    case 'answered': {
-      if (answer.failed) return err({ kind: 'refused', answer: answer.text });
-      const version = JSON.parse(answer.text).result?.protocolVersion;
-      const protocolVersion = serverVersions.find((served) => served === version);
-      // A version that we do not know is a protocol that we cannot carry (MCP lifecycle).
-      if (protocolVersion !== undefined) return ok({ answer: answer.text, protocolVersion });
-      return err({ kind: 'child_failed', detail: 'the program speaks no version that we know' });
-    }
-    case 'timed_out':
-      return err({ kind: 'silent', detail: 'the program did not answer initialize in time' });
-    case 'gone':
-      return err({ kind: 'silent', detail: 'the program ended before it answered initialize' });
-    case 'ambiguous':
-    case 'cancelled':
-    case 'full':
-    case 'too_many':
-      return err({ kind: 'child_failed', detail: 'the program could not be asked' });
+/** The forge may be slow: who ended the session, and the client, do not wait for it any more. */
+async function unlessEnded<T>(end: AbortSignal, work: () => Promise<T>): Promise<T | undefined> {
+  if (end.aborted) return undefined;
+  const ended = Promise.withResolvers<undefined>();
+  const onEnd = () => ended.resolve(undefined);
+  end.addEventListener('abort', onEnd);
+  try {
+    const done = await Promise.race([work(), ended.promise]);
+    return end.aborted ? undefined : done;
+  } finally {
+    end.removeEventListener('abort', onEnd);
   }
 }
 
 /** forgejo-mcp leaves without a word when it cannot reach the forge, so the forge is asked. */
 async function silenceFailure(
   parts: AttachParts,
-  token: Secret,
-  detail: string,
+  { accountId, token, detail }: { accountId: number; token: Secret; detail: string },
 ): Promise<OpenFailure> {
   switch (await parts.probeForge(token)) {
     case 'away':
       return { kind: 'forge_away', detail };
-    case 'token_refused':
-      return { kind: 'sign_in_again' };
+    case 'token_refused': {
+      // Dead before its time: either a renewal helps, or the person must sign in and the account's
+      // state has to say so, else clients would refresh their own token and come back for ever.
+      const renewed = await parts.tokens.fresh(accountId, Number.POSITIVE_INFINITY);
+      return renewed.ok ? { kind: 'forge_away', detail } : tokenFailure(renewed.error);
+    }
     case 'up':
       return { kind: 'child_failed', detail };
   }

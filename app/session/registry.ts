@@ -6,15 +6,15 @@ import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { type Digest, digestOf, newToken, type Random } from '../base/secret.ts';
 import { STOP_LADDER_MS } from '../child/stop-ladder.ts';
-import type { OpenFailure, SessionLimit } from './attach.ts';
 import { createEventIds } from './event-id.ts';
+import type { OpenFailure, SessionLimit } from './open-failure.ts';
 import type { OwnedSession, SessionOwner } from './owned-session.ts';
 import { sessionInTheWay } from './room.ts';
 import { Session, type SessionParts } from './session.ts';
 
 export type { RequestMessage } from '../base/message.ts';
-export type { ForgeProbe, OpenFailure } from './attach.ts';
 export type { PostedCalls } from './call-group.ts';
+export type { ForgeProbe, OpenFailure } from './open-failure.ts';
 export type { OwnedSession, SessionOwner } from './owned-session.ts';
 export type { EventSource, StreamEvent } from './stream.ts';
 export type { Listening } from './streams.ts';

@@ -1,7 +1,7 @@
 import { errorText, type RequestMessage, RPC_ERROR } from '../base/message.ts';
-import type { OpenFailure } from './attach.ts';
 import type { Settled } from './call-group.ts';
 import type { Answer } from './calls.ts';
+import type { OpenFailure } from './open-failure.ts';
 
 /** Why a session ended; `closed` by its client, `not_opened` before it had begun. */
 export type SessionEnd =

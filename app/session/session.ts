@@ -11,16 +11,12 @@ import { err, ok, type Result } from '../base/result.ts';
 import type { Digest } from '../base/secret.ts';
 import type { Child } from '../child/supervisor.ts';
 import type { Store } from '../store/store.ts';
-import {
-  type Attached,
-  type AttachParts,
-  attach,
-  handshakeOf,
-  type OpenFailure,
-} from './attach.ts';
+import { type Attached, type AttachParts, attach } from './attach.ts';
 import type { CallGroup, PostedCalls } from './call-group.ts';
 import type { EventIds } from './event-id.ts';
+import { handshakeOf } from './handshake.ts';
 import { KeptRow } from './kept-row.ts';
+import type { OpenFailure } from './open-failure.ts';
 import type { OwnedSession, SessionOwner } from './owned-session.ts';
 import { watchSession } from './reaper.ts';
 import { Router } from './router.ts';
@@ -54,6 +50,7 @@ export class Session implements OwnedSession {
   readonly #streams: Streams;
   readonly #router: Router;
   readonly #log: Log;
+  readonly #end = new AbortController();
   #state: State = { kind: 'opening' };
   #child: Child | undefined;
   #lastUsedAt: number;
@@ -101,7 +98,7 @@ export class Session implements OwnedSession {
         shortId: this.shortId,
         router: this.#router,
         initialize,
-        ended: () => this.#state.kind === 'ended',
+        end: this.#end.signal,
         onChild: (child) => this.#own(child),
       });
       if (!attached.ok) return await this.#notOpened(attached.error);
@@ -148,6 +145,7 @@ export class Session implements OwnedSession {
     if (this.#state.kind === 'ended') return this.#state.gone;
     const gone = this.#tearDown(why);
     this.#state = { kind: 'ended', why, gone };
+    this.#end.abort();
     this.#router.failAll();
     this.#streams.end();
     this.#parts.metrics.sessionsEnded.inc({ reason: why });

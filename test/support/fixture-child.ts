@@ -2,7 +2,7 @@
  * A stdio MCP server that does on request what a bad child would do. Flags on the command line
  * change its life, tools change a single call. It knows nothing of a forge.
  */
-import { closeSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 const flags = new Set(process.argv.slice(2));
 const received: string[] = [];
@@ -18,6 +18,25 @@ const TOOLS: Record<string, Tool> = {
   echo: (args) => args,
   slow: async ({ ms }) => Bun.sleep(Number(ms)),
   hang: () => never,
+  /** Answers when there is a file at `path`. */
+  wait_for_file: async ({ path }) => {
+    while (!existsSync(String(path))) await Bun.sleep(5);
+  },
+  /** Is so busy that it reads nothing and sees no signal that it could handle. */
+  spin: () => {
+    for (;;);
+  },
+  /** Does what its token was not given for, in the ways that programs do it. */
+  leak: () => {
+    const token = String(process.env.FORGEJO_ACCESS_TOKEN);
+    process.stderr.write(`token is ${token}\n`);
+    process.stderr.write(`${JSON.stringify(process.env)}\n`);
+    process.stderr.write(`\x1b[31mDEBUG\x1b[0m > Authorization: token ${token}\r\n`);
+    process.stderr.write(`GET /api/v1/user?access_token=${token}&page=1\n`);
+    process.stderr.write(`${'x'.repeat(3900)} ${token}\n`);
+    process.stderr.write(`not finished: ${token}`);
+    return {};
+  },
   die: () => process.exit(3),
   /** What it can see of itself. */
   self: () => ({
@@ -157,6 +176,7 @@ async function initialize(message: Json & { params?: Json }): Promise<void> {
 
 async function call(message: Json & { params?: Json }): Promise<void> {
   const tool = TOOLS[String(message.params?.name)];
+  if (flags.has('--tell')) process.stderr.write(`called ${message.params?.name}\n`);
   const structuredContent = await tool?.((message.params?.arguments ?? {}) as Json);
   write({
     jsonrpc: '2.0',
