@@ -48,7 +48,7 @@ describe('the official client through the whole broker', () => {
     expect(errors).toEqual([]);
   });
 
-  it('T12: T17: gets the rest of a call whose connection broke, each message once', async () => {
+  it('T12, T17: gets the rest of a call whose connection broke, each message once', async () => {
     const { client, cut, asked } = await connect();
     const seen: Progress[] = [];
     const result = await client.callTool(

@@ -104,7 +104,7 @@ async function allow(broker: Whole, name: string, accountId: number, clientId: s
 }
 
 describe('the protected resource on the real store and registry', () => {
-  it('T5: answers a batch in a session of 2025-03-26, and T4: in no other', async () => {
+  it('T4, T5: answers a batch in a session of 2025-03-26, and in no other', async () => {
     const broker = whole();
     const { token } = await allow(broker, 'anna', 1, 'client-1');
     const batch = [
@@ -127,7 +127,7 @@ describe('the protected resource on the real store and registry', () => {
     }
   });
 
-  it('T18: T21: opens a session, answers in it, ends it', async () => {
+  it('T18, T21: opens a session, answers in it, ends it', async () => {
     const broker = whole();
     const { token } = await allow(broker, 'anna', 1, 'client-1');
     const session = await broker.openSession(token);
@@ -153,7 +153,7 @@ describe('the protected resource on the real store and registry', () => {
     expect(broker.sessions.count).toBe(0);
   });
 
-  it('B2: B5: an ended grant is refused from the next request on', async () => {
+  it('B2, B5: an ended grant is refused from the next request on', async () => {
     const broker = whole();
     const { grant, token } = await allow(broker, 'anna', 1, 'client-1');
     const session = await broker.openSession(token);

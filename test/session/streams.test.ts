@@ -98,7 +98,7 @@ describe('event ids (MCP transports, Resumability)', () => {
 });
 
 describe('the first event', () => {
-  it('T9: T10: only tells an id and when to come back, since 2025-11-25', () => {
+  it('T9, T10: only tells an id and when to come back, since 2025-11-25', () => {
     const { streams } = setUp();
     const stream = streams.open([1]);
     stream.push('answer', true);
@@ -141,7 +141,7 @@ describe('a stream that broke off', () => {
     expect((again as EventSource).state).toBe('ended');
   });
 
-  it('T17: [T15] gives nothing of another stream', () => {
+  it('T15, T17: gives nothing of another stream', () => {
     const { streams, resume } = setUp();
     const mine = streams.open([1]);
     const other = streams.open([2]);
@@ -164,7 +164,7 @@ describe('a stream that broke off', () => {
     expect(dataOf(resume(priming?.id ?? ''))).toEqual(['progress', 'answer']);
   });
 
-  it('T17: 204: has nothing left behind its last event, also when it is forgotten', () => {
+  it('T17: has nothing left behind its last event, also when it is forgotten', () => {
     const { streams, resume, clock } = setUp();
     const stream = streams.open([1]);
     stream.push('answer', true);
@@ -174,7 +174,7 @@ describe('a stream that broke off', () => {
     expect(resume(last?.id ?? '')).toBe('nothing');
   });
 
-  it('T17: 204: has nothing left when it ended without a word', () => {
+  it('T17: has nothing left when it ended without a word', () => {
     const { streams, resume } = setUp();
     const stream = streams.open([1]);
     const source = stream.read();
