@@ -68,10 +68,7 @@ export async function attach(
       parts.tokens.fresh(session.accountId, TOKEN_LEAD_MS),
     );
     if (fresh === undefined) return err({ kind: 'stopping' });
-    if (!fresh.ok) {
-      if (fresh.error.kind === 'try_later') pass.forgeAway();
-      return err(tokenFailure(fresh.error));
-    }
+    if (!fresh.ok) return err(tokenFailure(fresh.error));
     // Not before the token: who waits for the forge must not keep others from starting.
     const turn = await parts.spawnQueue.turn(session.accountId);
     if (!turn.ok) return err({ kind: 'limit', limit: 'SPAWN_CONCURRENCY' });
