@@ -1,9 +1,11 @@
-import { type Clock, within } from './base/clock.ts';
+import { availableParallelism } from 'node:os';
+import { within } from './base/clock.ts';
 import { createKeyring, type Keyring } from './base/keyring.ts';
-import type { Log } from './base/log.ts';
 import { createMetrics, type Metrics } from './base/metrics.ts';
-import { asDigest, type Random } from './base/secret.ts';
+import { asDigest } from './base/secret.ts';
 import { ownRevision, VERSION } from './base/version.ts';
+import { createSpawnBreaker, type SpawnBreaker } from './child/spawn-breaker.ts';
+import { createSpawnQueue } from './child/spawn-queue.ts';
 import { createSupervisor } from './child/supervisor.ts';
 import type { Config } from './config.ts';
 import { type AccountTokens, createAccountTokens } from './forge/account-tokens.ts';
@@ -12,35 +14,13 @@ import type { Forge } from './forge/forge.ts';
 import { createForgejo } from './forge/forgejo.ts';
 import { apiReference } from './http/api-reference.ts';
 import { authorizationPages } from './pages/authorization-pages.ts';
+import { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
 import { createServer } from './server.ts';
 import { createSessionRegistry, type SessionRegistry } from './session/registry.ts';
 import { openStore, type Store } from './store/store.ts';
 import { StoreError, StoreOpenError } from './store/store-error.ts';
 
-/** What the broker takes from its process, so that a test can take its place. */
-export interface BrokerParts {
-  readonly log: Log;
-  readonly clock: Clock;
-  readonly random: Random;
-}
-
-/** A broker that answers. */
-export interface RunningBroker {
-  /** The issuer: scheme and host of the public URL. */
-  readonly origin: string;
-  readonly port: number;
-  readonly metrics: Metrics;
-  /**
-   * The orderly stop: every open call gets its answer or a JSON-RPC error within `STOP_GRACE`,
-   * children end, the store closes. Harmless when repeated.
-   */
-  stop(): Promise<void>;
-}
-
-/** Why the broker could not start; the message is a sentence for the admin. */
-export class StartFailure extends Error {
-  override readonly name = 'StartFailure';
-}
+export { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
 
 /** Session protocol revisions served, oldest first. */
 const SERVER_VERSIONS = ['2025-03-26', '2025-06-18', '2025-11-25'] as const;
@@ -49,6 +29,8 @@ const DAY_MS = 24 * 3_600_000;
 const RETENTION = { unusedClientMs: 90 * DAY_MS, tombstoneMs: 365 * DAY_MS };
 const PRUNE_EVERY_MS = 10 * 60_000;
 const AUTHORIZATION_REQUESTS_MAX = 10_000;
+/** A start is a burst of work for one core, with a wait for the forge in it. */
+const SPAWNS_PER_CORE = 2;
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 /** What answers that are ready need at least; the process has two seconds from the signal. */
 const FLUSH_MS = 200;
@@ -71,8 +53,9 @@ export async function startBroker(config: Config, parts: BrokerParts): Promise<R
     for (const grant of removed) log.info('grant.ended', { grant, reason: 'client_removed' });
     const forge = connectForge(config, { ...parts, metrics });
     const tokens = createAccountTokens({ forge, accounts: store.accounts, clock, log, metrics });
-    const sessions = createSessions(config, { ...parts, metrics, store, forge, tokens });
-    return await listen(config, { ...parts, metrics, keyring, store, forge, tokens, sessions });
+    const spawnBreaker = createSpawnBreaker({ clock, log, metrics });
+    const built = { ...parts, metrics, keyring, store, forge, tokens, spawnBreaker };
+    return await listen(config, { ...built, sessions: createSessions(config, built) });
   } catch (error) {
     await store.close();
     throw error;
@@ -85,6 +68,7 @@ interface Built extends BrokerParts {
   readonly store: Store;
   readonly forge: Forge;
   readonly tokens: AccountTokens;
+  readonly spawnBreaker: SpawnBreaker;
   readonly sessions: SessionRegistry;
 }
 
@@ -117,11 +101,9 @@ function connectForge(config: Config, parts: Pick<Built, 'log' | 'clock' | 'metr
   });
 }
 
-function createSessions(
-  config: Config,
-  parts: Omit<Built, 'sessions' | 'keyring'>,
-): SessionRegistry {
-  const { log, clock, random, metrics, store, forge, tokens } = parts;
+function createSessions(config: Config, parts: Omit<Built, 'sessions'>): SessionRegistry {
+  const { log, clock, random, metrics, keyring, store, forge, tokens, spawnBreaker } = parts;
+  const concurrency = config.spawnConcurrency ?? SPAWNS_PER_CORE * availableParallelism();
   const supervisor = createSupervisor({
     command: config.childCommand,
     forgejoUrl: config.forgejoInternalUrl,
@@ -133,7 +115,8 @@ function createSessions(
     metrics,
   });
   return createSessionRegistry({
-    ...{ store, tokens, supervisor, clock, random, log, metrics },
+    ...{ store, tokens, supervisor, spawnBreaker, keyring, clock, random, log, metrics },
+    spawnQueue: createSpawnQueue({ concurrency, clock, metrics }),
     probeForge: async (token) => {
       const user = await forge.user(token);
       if (user.ok || user.error.kind === 'misconfigured') return 'up';
@@ -143,6 +126,8 @@ function createSessions(
       sessionsMax: config.maxSessions,
       sessionsPerUserMax: config.maxSessionsPerUser,
       requestTimeoutMs: config.requestTimeoutMs,
+      requestTimeoutTotalMs: config.requestTimeoutTotalMs,
+      streamBufferBytesMax: config.maxStreamBufferBytes,
       idleTimeoutMs: config.sessionIdleTimeoutMs,
       handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
       stopGraceMs: config.stopGraceMs,
@@ -202,6 +187,7 @@ function mount(config: Config, built: Built, stopping: () => boolean) {
     git: ownRevision(),
     store,
     probeForge: async () => ((await forge.version()).ok ? ('up' as const) : ('away' as const)),
+    spawnsBlocked: () => built.spawnBreaker.open,
     stopping,
     clock,
   };

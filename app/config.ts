@@ -41,13 +41,19 @@ export interface Config {
   readonly childCommand: readonly string[];
   readonly maxSessions: number;
   readonly maxSessionsPerUser: number;
+  /** Undefined: twice the number of cores. */
+  readonly spawnConcurrency: number | undefined;
   readonly sessionIdleTimeoutMs: number;
   readonly accessTokenTtlMs: number;
   readonly refreshTokenTtlMs: number;
+  /** Since the last sign of life. */
   readonly requestTimeoutMs: number;
+  readonly requestTimeoutTotalMs: number;
   readonly stopGraceMs: number;
   readonly maxBodyBytes: number;
   readonly maxMessageBytes: number;
+  /** A session. */
+  readonly maxStreamBufferBytes: number;
   readonly maxClients: number;
   readonly staticClients: readonly StaticClientConfig[];
   readonly redirectAllowlist: readonly string[];

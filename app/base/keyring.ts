@@ -35,6 +35,10 @@ export interface Keyring {
    * when it is needed, so it is never stored.
    */
   upstreamVerifier(state: string): string;
+  /** Seals a short text that is given to a client as a part of an event id, base64url. */
+  sealEventText(clear: string, place: string): string;
+  /** undefined for what no key of ours has sealed, or for another place; it never throws. */
+  openEventText(sealed: string, place: string): string | undefined;
 }
 
 /** A sealed value that cannot be opened: wrong key, wrong row, or tampering. */
@@ -47,6 +51,7 @@ interface Key {
   readonly sealing: Uint8Array;
   readonly successor: Uint8Array;
   readonly verifier: Uint8Array;
+  readonly eventId: Uint8Array;
 }
 
 const VERSION = 1;
@@ -83,6 +88,21 @@ export function createKeyring(keys: {
       return { token: hmac(key.successor, token), keyId };
     },
     upstreamVerifier: (state) => hmac(current.verifier, state),
+    sealEventText(clear, place) {
+      const nonce = keys.random(NONCE_BYTES);
+      const sealed = encrypt(current.eventId, nonce, clear, Buffer.from(place));
+      return Buffer.concat([nonce, sealed]).toString('base64url');
+    },
+    openEventText(sealed, place) {
+      const bytes = Buffer.from(sealed, 'base64url');
+      if (bytes.length < NONCE_BYTES + TAG_BYTES) return undefined;
+      const nonce = bytes.subarray(0, NONCE_BYTES);
+      for (const { eventId } of known.values()) {
+        const clear = decrypt(eventId, nonce, bytes.subarray(NONCE_BYTES), Buffer.from(place));
+        if (clear !== undefined) return clear;
+      }
+      return undefined;
+    },
   };
 }
 
@@ -98,27 +118,47 @@ function deriveKey(bytes: Uint8Array): Key {
     sealing: sub('sealing', 32),
     successor: sub('refresh-successor', 32),
     verifier: sub('upstream-verifier', 32),
+    eventId: sub('event-id', 32),
   };
 }
 
 function seal(key: Key, nonce: Uint8Array, clear: Secret, place: SealPlace): Uint8Array {
-  const cipher = createCipheriv('aes-256-gcm', key.sealing, nonce);
-  cipher.setAAD(associatedData(place));
-  const ciphertext = Buffer.concat([cipher.update(clear.reveal(), 'utf8'), cipher.final()]);
-  return Buffer.concat([Uint8Array.of(VERSION), key.id, nonce, ciphertext, cipher.getAuthTag()]);
+  const sealed = encrypt(key.sealing, nonce, clear.reveal(), associatedData(place));
+  return Buffer.concat([Uint8Array.of(VERSION), key.id, nonce, sealed]);
 }
 
 function open(key: Key, sealed: Uint8Array, place: SealPlace): Secret {
   if (sealed.length < HEADER_BYTES + TAG_BYTES) throw new SealError('a sealed value is cut short');
   const nonce = sealed.subarray(1 + KEY_ID_BYTES, HEADER_BYTES);
-  const decipher = createDecipheriv('aes-256-gcm', key.sealing, nonce);
-  decipher.setAAD(associatedData(place));
-  decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
+  const body = sealed.subarray(HEADER_BYTES);
+  const clear = decrypt(key.sealing, nonce, body, associatedData(place));
+  if (clear !== undefined) return new Secret(clear);
+  throw new SealError('a sealed value was changed, or belongs to another row');
+}
+
+/** AES-256-GCM: ciphertext and tag. */
+function encrypt(key: Uint8Array, nonce: Uint8Array, clear: string, associated: Buffer): Buffer {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  cipher.setAAD(associated);
+  return Buffer.concat([cipher.update(clear, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** undefined when the key is another one, or anything was changed. */
+function decrypt(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  sealed: Uint8Array,
+  associated: Buffer,
+): string | undefined {
+  const tagAt = sealed.length - TAG_BYTES;
+  const decipher = createDecipheriv('aes-256-gcm', key, nonce);
+  decipher.setAAD(associated);
+  decipher.setAuthTag(sealed.subarray(tagAt));
   try {
-    const body = sealed.subarray(HEADER_BYTES, sealed.length - TAG_BYTES);
-    return new Secret(Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8'));
+    const clear = [decipher.update(sealed.subarray(0, tagAt)), decipher.final()];
+    return Buffer.concat(clear).toString('utf8');
   } catch {
-    throw new SealError('a sealed value was changed, or belongs to another row');
+    return undefined;
   }
 }
 

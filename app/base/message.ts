@@ -12,8 +12,9 @@ export const RPC_ERROR = {
   internalError: -32603,
   /** Implementation-defined (JSON-RPC 2.0 section 5.1): the session or its child is not there. */
   connectionClosed: -32000,
-  /** What the official SDKs use for an unknown session and for a request that timed out. */
+  /** What the official SDKs use for an unknown session, and for a request that timed out. */
   sessionNotFound: -32001,
+  requestTimeout: -32001,
 } as const;
 
 /** One JSON-RPC message with the exact text it came as. */
@@ -37,6 +38,10 @@ export type Message =
       readonly failed: boolean;
       readonly text: string;
     };
+
+export type RequestMessage = Extract<Message, { kind: 'request' }>;
+export type NotificationMessage = Extract<Message, { kind: 'notification' }>;
+export type ResponseMessage = Extract<Message, { kind: 'response' }>;
 
 /** Why a text is not a message; `parse` is JSON that cannot be read at all. */
 export type MessageFault =

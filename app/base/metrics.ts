@@ -11,21 +11,19 @@ export type Metrics = ReturnType<typeof createMetrics>;
  */
 export function createMetrics() {
   const registry = new Registry();
-  const registers = [registry];
-  const counter = <L extends string = never>(name: string, help: string, labelNames: L[] = []) =>
-    new Counter<L>({ name: `fjmcp_${name}`, help, labelNames, registers });
-  const gauge = <L extends string = never>(name: string, help: string, labelNames: L[] = []) =>
-    new Gauge<L>({ name: `fjmcp_${name}`, help, labelNames, registers });
-  const histogram = <L extends string>(name: string, help: string, labelNames: L[]) =>
-    new Histogram<L>({
-      name: `fjmcp_${name}`,
-      help,
-      labelNames,
-      buckets: CALL_BUCKETS,
-      registers,
-    });
+  const make = makers(registry);
   return {
     registry,
+    ...accessMetrics(make),
+    ...processMetrics(make),
+    ...messageMetrics(make),
+  };
+}
+
+type Makers = ReturnType<typeof makers>;
+
+function accessMetrics({ counter, histogram }: Makers) {
+  return {
     httpRequests: counter('http_requests_total', 'HTTP answers by route and status class.', [
       'route',
       'status',
@@ -49,23 +47,67 @@ export function createMetrics() {
       'outcome',
     ]),
     forgeCallSeconds: histogram('forge_call_seconds', 'Duration of calls to Forgejo.', ['call']),
+    storeFailures: counter('store_failures_total', 'Store operations that failed, by kind.', [
+      'kind',
+    ]),
+    rowsPruned: counter('rows_pruned_total', 'Expired rows deleted, by table.', ['table']),
+  };
+}
+
+function processMetrics({ counter, gauge, histogram }: Makers) {
+  return {
     sessions: gauge('sessions', 'Sessions that have a child now.'),
     sessionsEnded: counter('sessions_ended_total', 'Sessions ended by reason.', ['reason']),
     children: gauge('children', 'Child processes alive now.'),
     childSpawns: counter('child_spawns_total', 'Children started, by outcome.', ['outcome']),
     childSpawnSeconds: histogram('child_spawn_seconds', 'Spawn to the answer of initialize.', []),
+    spawnsWaiting: gauge('spawns_waiting', 'Sessions that wait for their turn to start a child.'),
+    spawnBreakerOpen: gauge(
+      'spawn_breaker_open',
+      'One while no child is started because the forge was away.',
+    ),
+    spawnBreakerChanges: counter(
+      'spawn_breaker_changes_total',
+      'Times that the breaker of starts opened and closed.',
+      ['to'],
+    ),
     childExits: counter('child_exits_total', 'Children ended, by reason.', ['reason']),
     childLinesDropped: counter('child_lines_dropped_total', 'Lines of a child dropped by reason.', [
       'reason',
+    ]),
+  };
+}
+
+function messageMetrics({ counter, gauge, histogram }: Makers) {
+  return {
+    openStreams: gauge('open_streams', 'Event streams that a client is connected to now.'),
+    streamsResumed: counter('streams_resumed_total', 'Streams asked for again, by outcome.', [
+      'outcome',
+    ]),
+    questions: counter('questions_total', 'What children asked of clients, by outcome.', [
+      'outcome',
     ]),
     calls: counter('calls_total', 'JSON-RPC requests of clients by outcome.', ['outcome']),
     callSeconds: histogram('call_seconds', 'JSON-RPC request to its answer.', []),
     limitsReached: counter('limits_reached_total', 'Requests beyond a limit, by its name.', [
       'limit',
     ]),
-    storeFailures: counter('store_failures_total', 'Store operations that failed, by kind.', [
-      'kind',
-    ]),
-    rowsPruned: counter('rows_pruned_total', 'Expired rows deleted, by table.', ['table']),
   };
+}
+
+function makers(registry: Registry) {
+  const registers = [registry];
+  const counter = <L extends string = never>(name: string, help: string, labelNames: L[] = []) =>
+    new Counter<L>({ name: `fjmcp_${name}`, help, labelNames, registers });
+  const gauge = <L extends string = never>(name: string, help: string, labelNames: L[] = []) =>
+    new Gauge<L>({ name: `fjmcp_${name}`, help, labelNames, registers });
+  const histogram = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Histogram<L>({
+      name: `fjmcp_${name}`,
+      help,
+      labelNames,
+      buckets: CALL_BUCKETS,
+      registers,
+    });
+  return { counter, gauge, histogram };
 }

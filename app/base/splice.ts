@@ -57,6 +57,40 @@ export function spliceSpan(text: string, span: Span, value: string): string {
   return text.slice(0, span.start) + value + text.slice(span.end);
 }
 
+/**
+ * Where the value stands to which `path` leads through nested objects; undefined when there is none.
+ * `ambiguous`: a member on the way stands twice, and two readers may take different ones. `text`
+ * must be JSON that `JSON.parse` accepts.
+ */
+export function spanAtPath(text: string, path: readonly string[]): Span | 'ambiguous' | undefined {
+  let start = skipSpace(text, 0);
+  let end = text.length;
+  for (const name of path) {
+    if (text.charCodeAt(start) !== OPEN_BRACE) return undefined;
+    const { spans, duplicate } = topLevelMembers(text.slice(start, end), [name]);
+    if (duplicate !== undefined) return 'ambiguous';
+    const span = spans.get(name);
+    if (span === undefined) return undefined;
+    end = start + span.end;
+    start += span.start;
+  }
+  return { start, end };
+}
+
+/** Where the elements of an array stand; `text` must be JSON that `JSON.parse` takes for an array. */
+export function arrayElements(text: string): Span[] {
+  const elements: Span[] = [];
+  let start = skipSpace(text, skipSpace(text, 0) + 1);
+  while (start < text.length && text.charCodeAt(start) !== CLOSE_BRACKET) {
+    const end = skipValue(text, start);
+    elements.push({ start, end });
+    const comma = skipSpace(text, end);
+    if (text.charCodeAt(comma) !== COMMA) break;
+    start = skipSpace(text, comma + 1);
+  }
+  return elements;
+}
+
 /** A name with the span of its value. */
 interface Member extends Span {
   readonly name: string;

@@ -1,3 +1,5 @@
+import { hasControl, type Parsed, parsed, wrong } from './parse.ts';
+
 /** The word of `CHILD_COMMAND` that stands for Forgejo's internal address. */
 const FORGEJO_URL_WORD = '{forgejo_url}';
 
@@ -30,4 +32,14 @@ export function resolveCommand(
         warning: `until there is a program ${wanted}, no session can start`,
       }
     : { argv: [system.resolvePath(found), ...rest] };
+}
+
+/** No shell reads it, so a quote would reach the program as a character: that is never meant. */
+export function commandWords(raw: string | readonly string[]): Parsed<readonly string[]> {
+  const argv = typeof raw === 'string' ? raw.split(/\s+/).filter(Boolean) : raw;
+  if (typeof raw === 'string' && /["']/.test(raw)) {
+    return wrong('has quotes, which nothing interprets: write it as an array in the file');
+  }
+  if ((argv[0] ?? '') === '') return wrong('must name a program');
+  return argv.some(hasControl) ? wrong('must not contain control characters') : parsed(argv);
 }

@@ -1,13 +1,12 @@
 import type { Config } from '../config.ts';
+import { commandWords } from './child-command.ts';
 import {
   count,
   duration,
   each,
-  hasControl,
   line,
   oneOf,
   type Parsed,
-  parsed,
   size,
   TIMER_MAX_MS,
   wrong,
@@ -18,6 +17,7 @@ import {
   listenAddress,
   privateUseRedirect,
   publicOrigin,
+  scopeToken,
   webOrigin,
 } from './urls.ts';
 
@@ -128,7 +128,7 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     placeholder: 'COMMAND',
     fallback: text('forgejo-mcp --transport stdio --url {forgejo_url}'),
     list: false,
-    parse: childCommand,
+    parse: commandWords,
     help: 'The program of a session, split at spaces, without a shell; in the file also an array.',
   },
   maxSessions: one('MAX_SESSIONS', 'NUMBER', '100', count(1, 100_000), {
@@ -137,6 +137,13 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
   maxSessionsPerUser: one('MAX_SESSIONS_PER_USER', 'NUMBER', '10', count(1, 100_000), {
     help: 'Children at once of one person.',
   }),
+  spawnConcurrency: one(
+    'SPAWN_CONCURRENCY',
+    'NUMBER',
+    optional('twice the number of cores'),
+    count(1, 10_000),
+    { help: 'Children that may start at the same time; others wait for their turn.' },
+  ),
   sessionIdleTimeoutMs: one('SESSION_IDLE_TIMEOUT', 'DURATION', '15m', duration(1, TIMER_MAX_MS), {
     help: 'A child without work for so long is stopped.',
   }),
@@ -147,7 +154,10 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     help: 'The life of a refresh token; each refresh starts it anew.',
   }),
   requestTimeoutMs: one('REQUEST_TIMEOUT', 'DURATION', '5m', duration(1, TIMER_MAX_MS), {
-    help: 'A call without an answer for so long gets an error.',
+    help: 'A call without an answer or progress for so long gets an error.',
+  }),
+  requestTimeoutTotalMs: one('REQUEST_TIMEOUT_TOTAL', 'DURATION', '1h', duration(1, TIMER_MAX_MS), {
+    help: 'A call without an answer for so long gets an error, whatever it tells meanwhile.',
   }),
   stopGraceMs: one('STOP_GRACE', 'DURATION', '1500ms', duration(0, 600 * SECOND), {
     help: 'How long calls in flight may go on after SIGTERM.',
@@ -157,6 +167,9 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
   }),
   maxMessageBytes: one('MAX_MESSAGE', 'SIZE', '32MiB', size(1024, 1024 * MIB), {
     help: 'The largest message of a child.',
+  }),
+  maxStreamBufferBytes: one('MAX_STREAM_BUFFER', 'SIZE', '8MiB', size(1024, 1024 * MIB), {
+    help: 'What a session keeps of its streams for a client that comes back.',
   }),
   maxClients: one('MAX_CLIENTS', 'NUMBER', '10000', count(1, 10_000_000), {
     help: 'Registered clients; beyond it registration is refused.',
@@ -221,19 +234,4 @@ function list<T>(
     parse: (raw) =>
       each(typeof raw === 'string' ? raw.split(/[\s,]+/).filter(Boolean) : raw, parse),
   };
-}
-
-/** RFC 6749 section 3.3. */
-function scopeToken(text: string): Parsed<string> {
-  return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text) ? parsed(text) : wrong(`"${text}" is no scope`);
-}
-
-/** No shell reads it, so a quote would reach the program as a character: that is never meant. */
-function childCommand(raw: RawValue): Parsed<readonly string[]> {
-  const argv = typeof raw === 'string' ? raw.split(/\s+/).filter(Boolean) : raw;
-  if (typeof raw === 'string' && /["']/.test(raw)) {
-    return wrong('has quotes, which nothing interprets: write it as an array in the file');
-  }
-  if ((argv[0] ?? '') === '') return wrong('must name a program');
-  return argv.some(hasControl) ? wrong('must not contain control characters') : parsed(argv);
 }

@@ -108,3 +108,8 @@ function redirectFault(text: string): string | undefined {
 function notServed(text: string): string {
   return `"${text}" must be https, http on localhost, 127.0.0.1 or [::1], or a scheme of its own, in plain characters`;
 }
+
+/** RFC 6749 section 3.3. */
+export function scopeToken(text: string): Parsed<string> {
+  return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text) ? parsed(text) : wrong(`"${text}" is no scope`);
+}

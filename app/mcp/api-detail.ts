@@ -51,9 +51,10 @@ const REFUSALS = {
 export const POST_DETAIL = {
   summary: 'Send one MCP message (Streamable HTTP)',
   description:
-    'One JSON-RPC request, notification or response. `initialize` opens a session and answers its ' +
-    'id in `Mcp-Session-Id`. An answer that takes more than a second comes as an event stream to a ' +
-    'client that accepts one.',
+    'One JSON-RPC request, notification or response; in sessions of 2025-03-26 also an array of ' +
+    'them. `initialize` opens a session and answers its id in `Mcp-Session-Id`. An answer that takes ' +
+    'more than a second, or that something else comes before, is an event stream to a client that ' +
+    'accepts one.',
   tags: TAGS,
   parameters: [SESSION_HEADER, VERSION_HEADER],
   requestBody: {
@@ -87,6 +88,31 @@ export const POST_DETAIL = {
     413: problem('The message is larger than accepted.'),
     415: problem('The body is not `application/json`.'),
     502: problem('The program that serves sessions is missing or broken.'),
+  },
+};
+
+/** What the API reference says of GET. */
+export const GET_DETAIL = {
+  summary: 'Listen to a session, or resume a stream',
+  description:
+    'An event stream with what the program of the session says outside of calls. With ' +
+    '`Last-Event-ID`, the rest of the stream that this event was part of. A second one takes the ' +
+    'stream over.',
+  tags: TAGS,
+  parameters: [
+    SESSION_HEADER,
+    VERSION_HEADER,
+    header('Last-Event-ID', 'The last event that the client has of the stream that it lost.'),
+  ],
+  responses: {
+    200: {
+      description: 'The events.',
+      content: { 'text/event-stream': { schema: { type: 'string' as const } } },
+    },
+    204: { description: 'The stream has ended, and the client has all of it.' },
+    ...REFUSALS,
+    405: problem('No session header: without a session there is no stream.'),
+    406: problem('`Accept` does not list `text/event-stream`.'),
   },
 };
 

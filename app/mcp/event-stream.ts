@@ -1,37 +1,39 @@
 import type { Cancel, Clock } from '../base/clock.ts';
+import type { EventSource, StreamEvent } from '../session/registry.ts';
 
 /** Proxies and clients give up on a connection that is silent for a minute, some for half of it. */
 export const KEEP_ALIVE_MS = 15_000;
 
-/** How a stream ended: we had said everything, the client went away, or it read too slowly. */
+/**
+ * How a connection ended: everything was said (or another one took over), the client went away, or
+ * it read too slowly.
+ */
 export type StreamEnd = 'closed' | 'gone' | 'full';
 
 export interface EventStreamOptions {
   readonly clock: Clock;
   /** Aborts with the connection. */
   readonly signal: AbortSignal;
-  /** What may wait for a slow client; a single event is sent whatever its size. */
-  readonly bufferBytesMax: number;
-  /** Called with each keep-alive that the client had room for: it is still reading. */
+  readonly source: EventSource;
+  /** Called with each part that the client had room for: it is still reading. */
   readonly onAlive?: () => void;
   /** Called once. */
   readonly onEnd?: (end: StreamEnd) => void;
 }
 
 /**
- * An open `text/event-stream` answer (HTML Living Standard section 9.2). Events wait in a queue here
- * and go out one by one as the client takes them: a stream that is only pushed into is buffered by
- * the runtime without a bound.
+ * An open `text/event-stream` answer (HTML Living Standard section 9.2). It takes each event from
+ * its source when the client has room for it, so nothing piles up here: a stream that is only
+ * pushed into is buffered by the runtime without a bound.
  */
 export class EventStream {
   readonly body: ReadableStream<Uint8Array>;
   readonly #options: EventStreamOptions;
   readonly #stopKeepAlive: Cancel;
-  readonly #queue: Uint8Array[] = [];
-  #queuedBytes = 0;
-  #state: 'open' | 'closing' | 'ended' = 'open';
+  #ended = false;
   /** The client has taken everything and waits for more. */
   #hungry = false;
+  #pumping = false;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 
   constructor(options: EventStreamOptions) {
@@ -49,66 +51,59 @@ export class EventStream {
       },
       cancel: () => this.#end('gone'),
     });
-    if (options.signal.aborted) this.#end('gone');
-    else options.signal.addEventListener('abort', this.#onAbort);
-  }
-
-  /**
-   * Sends one `message` event. `gone`: the stream has ended or was closed; nothing was sent and
-   * nothing broke. `full`: the client has left too much unread, and the stream has ended over it.
-   */
-  send(data: string): 'sent' | 'gone' | 'full' {
-    if (this.#state !== 'open') return 'gone';
-    const event = ENCODER.encode(messageEvent(data));
-    const queuedBytes = this.#queuedBytes + event.byteLength;
-    if (this.#queue.length > 0 && queuedBytes > this.#options.bufferBytesMax) {
-      this.#attempt((controller) => controller.error(new Error('the client reads too slowly')));
-      this.#end('full');
-      return 'full';
+    if (options.signal.aborted) {
+      this.#end('gone');
+      return;
     }
-    this.#push(event);
-    return 'sent';
-  }
-
-  /** Ends the stream once the client has taken what was sent. Harmless when repeated. */
-  close(): void {
-    if (this.#state !== 'open') return;
-    this.#state = 'closing';
-    this.#pump();
+    options.signal.addEventListener('abort', this.#onAbort);
+    options.source.onChange(() => this.#pump());
   }
 
   #keepAlive(): void {
     // A client that has not taken the last part gets no more parts: its connection may time out.
-    if (!this.#hungry || this.#state !== 'open') return;
-    this.#push(KEEP_ALIVE);
-    this.#options.onAlive?.();
-  }
-
-  #push(part: Uint8Array): void {
-    this.#queue.push(part);
-    this.#queuedBytes += part.byteLength;
-    this.#pump();
+    if (!this.#hungry || this.#ended) return;
+    this.#enqueue(KEEP_ALIVE);
   }
 
   #pump(): void {
-    while (this.#hungry && this.#state !== 'ended') {
-      const part = this.#queue.shift();
-      if (part === undefined) break;
-      this.#queuedBytes -= part.byteLength;
-      this.#hungry = false;
-      // A client that waits already asks for more at once: `pull` runs within this call.
-      if (!this.#attempt((controller) => controller.enqueue(part))) this.#end('gone');
+    // A client that waits already asks for more at once: `pull` runs within `enqueue`.
+    if (this.#pumping || this.#ended) return;
+    this.#pumping = true;
+    while (this.#hungry && !this.#ended) {
+      const event = this.#options.source.next();
+      if (event === undefined) break;
+      this.#enqueue(ENCODER.encode(eventText(event)));
     }
-    if (this.#state !== 'closing' || this.#queue.length > 0) return;
-    this.#end(this.#attempt((controller) => controller.close()) ? 'closed' : 'gone');
+    this.#pumping = false;
+    this.#endWithSource();
+  }
+
+  #endWithSource(): void {
+    switch (this.#ended ? 'open' : this.#options.source.state) {
+      case 'open':
+        return;
+      case 'ended':
+        this.#end(this.#attempt((controller) => controller.close()) ? 'closed' : 'gone');
+        return;
+      case 'overrun':
+        this.#attempt((controller) => controller.error(new Error('the client reads too slowly')));
+        this.#end('full');
+        return;
+    }
+  }
+
+  #enqueue(part: Uint8Array): void {
+    this.#hungry = false;
+    if (this.#attempt((controller) => controller.enqueue(part))) this.#options.onAlive?.();
+    else this.#end('gone');
   }
 
   #end(how: StreamEnd): void {
-    if (this.#state === 'ended') return;
-    this.#state = 'ended';
-    this.#queue.length = 0;
+    if (this.#ended) return;
+    this.#ended = true;
     this.#stopKeepAlive();
     this.#options.signal.removeEventListener('abort', this.#onAbort);
+    this.#options.source.close();
     this.#options.onEnd?.(how);
   }
 
@@ -134,11 +129,14 @@ export const EVENT_STREAM_HEADERS = {
 
 /**
  * JSON may hold a line end between its tokens, which would end the field: each line gets its own
- * `data:`, and the client joins them again with a line feed.
+ * `data:`, and the client joins them again with a line feed. Without data it names no event either:
+ * it only tells the id (MCP transports, Sending Messages 6).
  */
-function messageEvent(data: string): string {
+function eventText({ id, data, retryMs }: StreamEvent): string {
+  const retry = retryMs === undefined ? '' : `retry: ${retryMs}\n`;
+  if (data === '') return `id: ${id}\n${retry}data: \n\n`;
   const lines = /[\r\n]/.test(data) ? data.split(/\r\n|\r|\n/).join('\ndata: ') : data;
-  return `event: message\ndata: ${lines}\n\n`;
+  return `id: ${id}\n${retry}event: message\ndata: ${lines}\n\n`;
 }
 
 const ENCODER = new TextEncoder();

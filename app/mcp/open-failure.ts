@@ -19,7 +19,7 @@ export function openFailureResponse(
     refuse(503, message, { 'retry-after': String(seconds) });
   switch (failure.kind) {
     case 'limit':
-      return later(LIMIT_MESSAGES[failure.limit], LIMIT_RETRY_AFTER_S);
+      return later(LIMIT_MESSAGES[failure.limit], LIMIT_RETRY_AFTER_S[failure.limit]);
     case 'sign_in_again':
       return refuse(401, SIGN_IN_AGAIN.description, {
         'www-authenticate': challenge(SIGN_IN_AGAIN),
@@ -44,8 +44,13 @@ const LIMIT_MESSAGES = {
   MAX_SESSIONS: 'the broker serves as many sessions as it may now (MAX_SESSIONS)',
   MAX_SESSIONS_PER_USER:
     'this account has as many sessions as it may now (MAX_SESSIONS_PER_USER); close one',
+  SPAWN_CONCURRENCY: 'too many sessions are being opened now (SPAWN_CONCURRENCY)',
 } as const;
 
-const LIMIT_RETRY_AFTER_S = 30;
+const LIMIT_RETRY_AFTER_S = {
+  MAX_SESSIONS: 30,
+  MAX_SESSIONS_PER_USER: 30,
+  SPAWN_CONCURRENCY: 5,
+} as const;
 const FORGE_RETRY_AFTER_S = 10;
 const STOP_RETRY_AFTER_S = 5;

@@ -7,10 +7,11 @@ import type { Metrics } from '../base/metrics.ts';
 import type { SessionRegistry } from '../session/registry.ts';
 import type { Store } from '../store/store.ts';
 import { SCOPES } from '../tools/scopes.ts';
-import { DELETE_DETAIL, POST_DETAIL } from './api-detail.ts';
+import { DELETE_DETAIL, GET_DETAIL, POST_DETAIL } from './api-detail.ts';
 import { createBearerCheck } from './bearer.ts';
 import { bearerGuard, refusalResponse, withCors } from './bearer-guard.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
+import { listenToSession } from './listen.ts';
 import { RESOURCE_METADATA_PATH, resourceMetadata } from './resource-metadata.ts';
 import { deleteSession, postMessage, type TransportParts } from './session-transport.ts';
 import { bearerChallenge } from './www-authenticate.ts';
@@ -34,7 +35,7 @@ export interface ProtectedResourceOptions {
 }
 
 const PATH = '/mcp';
-const METHODS = ['POST', 'DELETE', 'OPTIONS'] as const;
+const METHODS = ['GET', 'POST', 'DELETE', 'OPTIONS'] as const;
 
 /**
  * The protected resource of MCP: `/mcp` by Streamable HTTP with sessions, and its metadata
@@ -76,6 +77,18 @@ export function protectedResource(options: ProtectedResourceOptions) {
         },
         { parse: 'none', detail: POST_DETAIL },
       )
+      .get(
+        PATH,
+        ({ request, grant, server }) => {
+          const allowIdle = (seconds: number) => server?.timeout(request, seconds);
+          return withCors(
+            listenToSession({ request, grant, allowIdle }, transport),
+            request,
+            origins,
+          );
+        },
+        { parse: 'none', detail: GET_DETAIL },
+      )
       .delete(
         PATH,
         async ({ request, grant, server }) => {
@@ -96,7 +109,6 @@ function preflight(request: Request, origins: readonly string[]): Response {
   return preflightResponse(request.headers.get('origin'), origins, METHODS);
 }
 
-/** GET and HEAD too: where no stream of its own is offered, MCP asks for 405. */
 function wrongMethod(): Response {
   return rpcRefusal({
     status: 405,

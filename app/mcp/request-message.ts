@@ -2,12 +2,18 @@ import { readBody } from '../base/bounded-body.ts';
 import { type Clock, within } from '../base/clock.ts';
 import { type Message, parseMessage, type RequestId, RPC_ERROR } from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { topLevelNames } from '../base/splice.ts';
+import { arrayElements, topLevelNames } from '../base/splice.ts';
 import { isPlainJson } from './headers.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
 
 /** How long a client may take to send its body, however steadily it drips. */
 export const BODY_TIMEOUT_MS = 30_000;
+
+/** Messages of one batch. */
+export const BATCH_MESSAGES_MAX = 64;
+
+/** What a POST holds; only sessions of one old revision take a batch. */
+export type Posted = Message | { readonly kind: 'batch'; readonly messages: readonly Message[] };
 
 /** Why a POST holds no message. */
 export type MessageRefusal =
@@ -16,14 +22,16 @@ export type MessageRefusal =
   | { readonly kind: 'too_slow' }
   | { readonly kind: 'aborted' }
   | { readonly kind: 'not_json' }
+  /** An array, where one message is expected. */
   | { readonly kind: 'batch' }
+  | { readonly kind: 'bad_batch'; readonly detail: string }
   | { readonly kind: 'invalid'; readonly detail: string; readonly id: RequestId | null };
 
-/** Reads the one JSON-RPC message of a POST (MCP transports, Sending Messages), with bounds. */
+/** Reads the JSON-RPC message of a POST (MCP transports, Sending Messages), with bounds. */
 export async function readMessage(
   request: Request,
   limits: { readonly bodyBytesMax: number; readonly clock: Clock },
-): Promise<Result<Message, MessageRefusal>> {
+): Promise<Result<Posted, MessageRefusal>> {
   if (!isPlainJson(request.headers)) return err({ kind: 'content_type' });
   const reading = readBody(request, limits.bodyBytesMax);
   if (!(await within(limits.clock, BODY_TIMEOUT_MS, reading))) return err({ kind: 'too_slow' });
@@ -31,7 +39,27 @@ export async function readMessage(
   if (!body.ok) return err({ kind: body.error });
   const text = decodeUtf8(body.value);
   if (text === undefined) return err({ kind: 'not_json' });
-  return messageOf(text);
+  const message = messageOf(text);
+  return !message.ok && message.error.kind === 'batch' ? batchOf(text) : message;
+}
+
+/** A batch with a part that is none is refused as a whole, before anything of it was done. */
+function batchOf(text: string): Result<Posted, MessageRefusal> {
+  const elements = arrayElements(text);
+  const bad = (detail: string) => err({ kind: 'bad_batch', detail } as const);
+  if (elements.length === 0) return bad('an empty batch');
+  if (elements.length > BATCH_MESSAGES_MAX) return bad('too many messages in a batch');
+  const messages: Message[] = [];
+  for (const { start, end } of elements) {
+    const message = messageOf(text.slice(start, end));
+    if (!message.ok) return bad('a part of the batch is no message');
+    // MCP 2025-03-26 lifecycle, Initialization.
+    if (message.value.kind === 'request' && message.value.method === 'initialize') {
+      return bad('initialize must not be part of a batch');
+    }
+    messages.push(message.value);
+  }
+  return ok({ kind: 'batch', messages });
 }
 
 function messageOf(text: string): Result<Message, MessageRefusal> {
@@ -99,7 +127,9 @@ export function messageRefusalResponse(refusal: MessageRefusal): Response {
         message: 'the body is not JSON in UTF-8',
       });
     case 'batch':
-      return invalid(400, 'send one message at a time: batches are not supported');
+      return invalid(400, 'send one message at a time: this session has no batches');
+    case 'bad_batch':
+      return invalid(400, refusal.detail);
     case 'invalid':
       return rpcRefusal({
         status: 400,

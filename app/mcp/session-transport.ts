@@ -1,30 +1,18 @@
-import { type Clock, within } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { errorText, type Message, type RequestId, RPC_ERROR } from '../base/message.ts';
+import { type Message, type RequestId, RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { OwnedSession, RequestMessage, SessionRegistry } from '../session/registry.ts';
 import type { BearerGrant } from './bearer.ts';
-import { EVENT_STREAM_HEADERS, EventStream } from './event-stream.ts';
-import { acceptsEventStream, protocolVersionServed, sessionHeader } from './headers.ts';
+import { protocolVersionServed, sessionHeader } from './headers.ts';
 import { rpcAnswer, rpcFailure, rpcRefusal } from './json-rpc-response.ts';
 import { openFailureResponse } from './open-failure.ts';
+import { answerCalls, CLIENT_PATIENCE_S, NO_IDLE_LIMIT_S } from './posted-calls.ts';
 import { messageRefusalResponse, readMessage } from './request-message.ts';
 import type { Challenge } from './www-authenticate.ts';
 
-/** How long an answer may take and still come as plain JSON to a client that reads streams. */
-export const QUICK_ANSWER_MS = 1_000;
-
-/**
- * Seconds that a connection may be silent while we wait for the client to read; four keep-alives.
- * Bun does not count what we write (only what the client takes after it was slow), so it is set
- * again with every sign of life.
- */
-const CLIENT_PATIENCE_S = 60;
-
-/** No limit: what is waited for has its own (Bun). */
-const NO_IDLE_LIMIT_S = 0;
-
-const STREAM_BUFFER_BYTES_MAX = 1024 * 1024;
+/** The one revision with batches. */
+const BATCH_VERSION = '2025-03-26';
 
 export interface TransportParts {
   readonly sessions: Pick<SessionRegistry, 'open' | 'find'>;
@@ -68,9 +56,15 @@ export async function postMessage(exchange: Exchange, parts: TransportParts): Pr
     }
     const session = findSession(exchange, id, parts);
     if (session instanceof Response) return session;
-    return message.kind === 'request'
-      ? await callSession(exchange, session, message, parts)
-      : notifySession(session, message);
+    switch (message.kind) {
+      case 'request':
+        return await answerCalls(exchange, session, message, parts);
+      case 'batch':
+        return await takeBatch(exchange, session, message.messages, parts);
+      case 'notification':
+      case 'response':
+        return notifySession(session, [message]);
+    }
   } catch (error) {
     return rpcFailure(error, id, parts.log);
   }
@@ -114,7 +108,7 @@ async function openSession(
 }
 
 /** Unknown, ended, malformed and somebody else's are one answer: 404, which means start anew. */
-function findSession(
+export function findSession(
   { request, grant }: Exchange,
   id: RequestId | null,
   parts: TransportParts,
@@ -138,7 +132,7 @@ function sessionNotFound(id: RequestId | null): Response {
   return rpcRefusal({ status: 404, id, code, message: 'Session not found' });
 }
 
-function refuseVersion(
+export function refuseVersion(
   request: Request,
   id: RequestId | null,
   parts: TransportParts,
@@ -152,13 +146,45 @@ function refuseVersion(
   });
 }
 
+/**
+ * An array of messages, in sessions of the one revision that has it (MCP 2025-03-26 transports): the
+ * messages without an answer first, since a cancellation is meant for what came before.
+ */
+async function takeBatch(
+  exchange: Exchange,
+  session: OwnedSession,
+  messages: readonly Message[],
+  parts: TransportParts,
+): Promise<Response> {
+  if (session.protocolVersion !== BATCH_VERSION) return messageRefusalResponse({ kind: 'batch' });
+  const requests = messages.filter(isRequest);
+  const refusal = notifySession(session, messages.filter(isNoRequest));
+  if (requests.length === 0 || refusal.status !== 202) return refusal;
+  return answerCalls(exchange, session, requests, parts);
+}
+
+/** Each is taken in its order; the first that is not taken is told. */
 function notifySession(
   session: OwnedSession,
-  message: Exclude<Message, { kind: 'request' }>,
+  messages: readonly Exclude<Message, RequestMessage>[],
 ): Response {
-  const taken = session.notify(message);
-  if (taken.ok) return new Response(null, { status: 202 });
-  if (taken.error === 'gone') return sessionNotFound(null);
+  for (const message of messages) {
+    const taken = session.notify(message);
+    if (!taken.ok) return notTaken(taken.error);
+  }
+  return new Response(null, { status: 202 });
+}
+
+function isRequest(message: Message): message is RequestMessage {
+  return message.kind === 'request';
+}
+
+function isNoRequest(message: Message): message is Exclude<Message, RequestMessage> {
+  return message.kind !== 'request';
+}
+
+function notTaken(why: 'gone' | 'full'): Response {
+  if (why === 'gone') return sessionNotFound(null);
   return rpcRefusal({
     status: 503,
     id: null,
@@ -166,49 +192,4 @@ function notifySession(
     message: 'the session takes no more messages now; try again in a moment',
     headers: { 'retry-after': '1' },
   });
-}
-
-/** From here on the call goes on whatever the connection does: only `cancelled` cancels (MCP). */
-async function callSession(
-  { request, allowIdle }: Exchange,
-  session: OwnedSession,
-  message: RequestMessage,
-  parts: TransportParts,
-): Promise<Response> {
-  const answer = session.call(message).answer.catch((error: unknown) => {
-    parts.log.error('mcp.failed', { err: error, session: session.shortId });
-    return errorText(message.id, RPC_ERROR.internalError, 'internal error');
-  });
-  if (await within(parts.clock, QUICK_ANSWER_MS, answer)) return rpcAnswer(await answer);
-  if (acceptsEventStream(request.headers)) {
-    return streamAnswer(answer, { request, allowIdle }, session.shortId, parts);
-  }
-  allowIdle(NO_IDLE_LIMIT_S);
-  const text = await answer;
-  allowIdle(CLIENT_PATIENCE_S);
-  return rpcAnswer(text);
-}
-
-/** One event, the answer, and then the end (MCP transports, Sending Messages 6). */
-function streamAnswer(
-  answer: Promise<string>,
-  { request, allowIdle }: Pick<Exchange, 'request' | 'allowIdle'>,
-  session: string,
-  { clock, log }: TransportParts,
-): Response {
-  const stillReading = () => allowIdle(CLIENT_PATIENCE_S);
-  stillReading();
-  const stream = new EventStream({
-    clock,
-    signal: request.signal,
-    bufferBytesMax: STREAM_BUFFER_BYTES_MAX,
-    onAlive: stillReading,
-    onEnd: (end) => log.debug('stream.ended', { session, end }),
-  });
-  void answer.then((text) => {
-    stillReading();
-    stream.send(text);
-    stream.close();
-  });
-  return new Response(stream.body, { headers: EVENT_STREAM_HEADERS });
 }

@@ -1,16 +1,23 @@
 import { within } from '../base/clock.ts';
+import type { Keyring } from '../base/keyring.ts';
 import type { Log } from '../base/log.ts';
+import type { RequestMessage } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { type Digest, digestOf, newToken, type Random } from '../base/secret.ts';
 import { STOP_LADDER_MS } from '../child/stop-ladder.ts';
-import type { OpenFailure } from './attach.ts';
-import type { RequestMessage } from './router.ts';
-import { type OwnedSession, Session, type SessionOwner, type SessionParts } from './session.ts';
+import { createEventIds } from './event-id.ts';
+import type { OpenFailure, SessionLimit } from './open-failure.ts';
+import type { OwnedSession, SessionOwner } from './owned-session.ts';
+import { sessionInTheWay } from './room.ts';
+import { Session, type SessionParts } from './session.ts';
 
-export type { ForgeProbe, OpenFailure } from './attach.ts';
-export type { RequestMessage } from './router.ts';
-export type { OwnedSession, SessionOwner } from './session.ts';
+export type { RequestMessage } from '../base/message.ts';
+export type { PostedCalls } from './call-group.ts';
+export type { ForgeProbe, OpenFailure } from './open-failure.ts';
+export type { OwnedSession, SessionOwner } from './owned-session.ts';
+export type { EventSource, StreamEvent } from './stream.ts';
+export type { Listening } from './streams.ts';
 
 /** A session that was opened just now. */
 export interface OpenedSession {
@@ -24,7 +31,8 @@ export interface OpenedSession {
 /** All sessions of the broker; each has a child of its own, and nobody shares one. */
 export interface SessionRegistry {
   /**
-   * Opens a session for a client whose token was checked. Rejects with a `StoreError` when the row
+   * Opens a session for a client whose token was checked; at a limit, the session that was idle for
+   * the longest time ends to make room for it. Rejects with a `StoreError` when the row
    * cannot be written; after any failure no child is left.
    */
   open(
@@ -49,7 +57,12 @@ export interface SessionRegistry {
 export interface SessionLimits {
   readonly sessionsMax: number;
   readonly sessionsPerUserMax: number;
+  /** Since the last sign of life. */
   readonly requestTimeoutMs: number;
+  /** Whatever the child tells meanwhile. */
+  readonly requestTimeoutTotalMs: number;
+  /** Bytes of events that a session keeps for clients that come back. */
+  readonly streamBufferBytesMax: number;
   readonly idleTimeoutMs: number;
   /** From the spawn to the answer of `initialize`. */
   readonly handshakeTimeoutMs: number;
@@ -59,9 +72,17 @@ export interface SessionLimits {
 export interface SessionRegistryOptions
   extends Pick<
     SessionParts,
-    'store' | 'tokens' | 'supervisor' | 'probeForge' | 'serverVersions' | 'clock'
+    | 'store'
+    | 'tokens'
+    | 'supervisor'
+    | 'spawnQueue'
+    | 'spawnBreaker'
+    | 'probeForge'
+    | 'serverVersions'
+    | 'clock'
   > {
   readonly limits: SessionLimits;
+  readonly keyring: Pick<Keyring, 'sealEventText' | 'openEventText'>;
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -72,17 +93,22 @@ const SESSION_ID_BYTES = 24;
 /** What a killed process and the last bytes of its pipes take, at the end of a stop. */
 const EXIT_MS = 200;
 
+/** Far more than the stop of a child takes: beyond it the child cannot be ended by anyone. */
+const ROOM_WAIT_MS_MAX = 5_000;
+
 /** Creates the registry. Rows of an earlier run have no children: the caller deletes them first. */
 export function createSessionRegistry(options: SessionRegistryOptions): SessionRegistry {
   const { limits, clock, random, metrics } = options;
+  const parts = { ...options, ...limits, eventIds: createEventIds(options.keyring, random) };
   const sessions = new Map<Digest, Session>();
   let stopping = false;
 
-  const limitReached = (owner: SessionOwner): OpenFailure | undefined => {
-    if (sessions.size >= limits.sessionsMax) return { kind: 'limit', limit: 'MAX_SESSIONS' };
-    const own = [...sessions.values()].filter((s) => s.owner.accountId === owner.accountId);
-    if (own.length < limits.sessionsPerUserMax) return undefined;
-    return { kind: 'limit', limit: 'MAX_SESSIONS_PER_USER' };
+  /** Those that give their place to another, whose child waits until theirs is gone. */
+  const leaving = new Set<Session>();
+
+  const limitReached = (limit: SessionLimit): Result<never, OpenFailure> => {
+    metrics.limitsReached.inc({ limit });
+    return err({ kind: 'limit', limit });
   };
 
   const endAll = async (
@@ -99,20 +125,28 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
     },
     async open(owner, initialize) {
       if (stopping) return err({ kind: 'stopping' });
-      const failure = limitReached(owner);
-      if (failure?.kind === 'limit') {
-        metrics.limitsReached.inc({ limit: failure.limit });
-        return err(failure);
-      }
+      const staying = [...sessions.values()].filter((session) => !leaving.has(session));
+      const room = sessionInTheWay(staying, owner.accountId, limits);
+      if (!room.ok) return limitReached(room.error);
+      const spared = room.value;
       const sessionId = newToken(random, SESSION_ID_BYTES);
       const digest = digestOf(sessionId);
       // It takes its place before anything is awaited, so that no two take the last one.
-      const session = new Session({ ...options, ...limits }, digest, owner, () => {
+      const session = new Session(parts, digest, owner, () => {
         sessions.delete(digest);
+        leaving.delete(session);
         metrics.sessions.set(sessions.size);
       });
       sessions.set(digest, session);
       metrics.sessions.set(sessions.size);
+      if (spared !== undefined) {
+        leaving.add(spared);
+        if (!(await within(clock, ROOM_WAIT_MS_MAX, spared.finish('evicted')))) {
+          leaving.delete(spared);
+          await session.finish('not_opened');
+          return limitReached('MAX_SESSIONS');
+        }
+      }
       const opened = await session.open(initialize);
       return opened.ok ? ok({ sessionId, answer: opened.value, session }) : opened;
     },

@@ -1,103 +1,100 @@
-import type { Cancel, Clock } from '../base/clock.ts';
-import { errorText, type Message, parseMessage, RPC_ERROR, resultText } from '../base/message.ts';
+import type { Clock } from '../base/clock.ts';
+import {
+  type Message,
+  type NotificationMessage,
+  parseMessage,
+  type RequestMessage,
+  resultText,
+} from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, type Result } from '../base/result.ts';
-import { spliceSpan, topLevelMembers } from '../base/splice.ts';
 import type { Child } from '../child/supervisor.ts';
-import { progressTokenOf, withProgressToken } from './progress-token.ts';
+import { CallGroup } from './call-group.ts';
+import { type Answer, type CallLimits, Calls } from './calls.ts';
+import type { ClientCapabilities } from './capabilities.ts';
+import { Outbound } from './outbound.ts';
+import { Questions } from './questions.ts';
+import type { Streams } from './streams.ts';
 
-export type RequestMessage = Extract<Message, { kind: 'request' }>;
-
-/** Calls of one session that may wait for answers at once. */
-export const CALLS_MAX = 256;
-
-/** What became of a request; `text` of an answer carries the client's id. */
-export type Answer =
-  | { readonly kind: 'answered'; readonly text: string; readonly failed: boolean }
-  | { readonly kind: 'timed_out' }
-  | { readonly kind: 'cancelled' }
-  | { readonly kind: 'gone' }
-  | { readonly kind: 'full' }
-  | { readonly kind: 'too_many' };
-
-interface Waiting {
-  readonly clientId: RequestMessage['id'];
-  /** The id as the client wrote it. */
-  readonly clientIdText: string;
-  readonly settle: (answer: Answer) => void;
-}
-
-/**
- * The messages between one session and its child. Requests go out under ids of our own, unique for
- * the session's life (JSON-RPC: an id is never used twice), so clients that share ids, or a client
- * that repeats one, never get each other's answer.
- */
+/** The messages between one session's client and its child, in both directions. */
 export class Router {
-  readonly #clock: Clock;
   readonly #metrics: Metrics;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #streams: Streams;
+  readonly #outbound: Outbound;
+  readonly #calls: Calls;
+  readonly #questions: Questions;
   #child: Child | undefined;
-  #lastId = 0;
-  #onDrained: (() => void) | undefined;
 
-  constructor(parts: { readonly clock: Clock; readonly metrics: Metrics }) {
-    this.#clock = parts.clock;
-    this.#metrics = parts.metrics;
+  constructor(parts: {
+    readonly streams: Streams;
+    readonly clock: Clock;
+    readonly metrics: Metrics;
+    /** How long a client may take to answer its child. */
+    readonly questionTimeoutMs: number;
+  }) {
+    const { streams, clock, metrics, questionTimeoutMs } = parts;
+    const toChild = (text: string) => this.#send(text);
+    this.#metrics = metrics;
+    this.#streams = streams;
+    this.#outbound = new Outbound({ streams, metrics });
+    const common = { clock, metrics, outbound: this.#outbound, toChild };
+    this.#calls = new Calls(common);
+    this.#questions = new Questions({
+      ...common,
+      calls: this.#calls,
+      timeoutMs: questionTimeoutMs,
+    });
   }
 
-  /** From now on messages go to this child. */
-  connect(child: Child): void {
+  /** From now on messages go to this child, which may ask the client for what it has declared. */
+  connect(child: Child, capabilities: ClientCapabilities): void {
     this.#child = child;
+    this.#questions.capabilities = capabilities;
   }
 
+  /** Calls that wait for the child. */
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#calls.waiting;
   }
 
   /** Resolves when no call waits; for one caller at a time. */
   drained(): Promise<void> {
-    if (this.#waiting.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onDrained = resolve;
-    });
+    return this.#calls.drained();
   }
 
-  /**
-   * Sends a request and resolves, always, with what became of it. After `timeoutMs` the child is
-   * told that nobody waits any more (MCP lifecycle, Timeouts), except for `initialize`, which must
-   * not be cancelled.
-   */
-  ask(request: RequestMessage, timeoutMs: number): Promise<Answer> {
-    const startedAt = this.#clock.now();
-    return new Promise((resolve) => {
-      const answered = (answer: Answer): void => {
-        const outcome = answer.kind === 'answered' && answer.failed ? 'failed' : answer.kind;
-        this.#metrics.calls.inc({ outcome });
-        this.#metrics.callSeconds.observe((this.#clock.now() - startedAt) / 1000);
-        resolve(answer);
-      };
-      if (this.#waiting.size >= CALLS_MAX) {
-        this.#metrics.limitsReached.inc({ limit: 'CALLS_PER_SESSION' });
-        answered({ kind: 'too_many' });
-        return;
+  /** The requests of one POST; `carries`: its client reads more than answers. */
+  group(requests: readonly RequestMessage[], batch: boolean, carries: boolean): CallGroup {
+    const group = new CallGroup({
+      streams: this.#streams,
+      ids: requests.map(({ id }) => id),
+      ...{ batch, carries },
+      onFinished: (finished) => this.#outbound.close(finished),
+    });
+    this.#outbound.open(group);
+    return group;
+  }
+
+  /** Asks the child; resolves, always, with what became of it. */
+  ask(request: RequestMessage, limits: CallLimits, group?: CallGroup): Promise<Answer> {
+    return this.#calls.ask(request, limits, group);
+  }
+
+  /** Passes a notification or a response of the client on. */
+  notify(message: Exclude<Message, RequestMessage>): Result<void, 'gone' | 'full'> {
+    if (message.kind === 'response') return this.#questions.answer(message);
+    switch (message.method) {
+      case 'notifications/cancelled':
+        return this.#calls.cancel(message);
+      case 'notifications/progress':
+        return this.#questions.progress(message);
+      case 'notifications/initialized': {
+        const sent = this.#send(message.text);
+        if (sent.ok) this.#outbound.initialized();
+        return sent;
       }
-      this.#start(request, timeoutMs, answered);
-    });
-  }
-
-  /** Passes a client's notification on; a cancellation gets the id that the child knows. */
-  notify(message: Message): Result<void, 'gone' | 'full'> {
-    if (message.kind !== 'notification' || message.method !== 'notifications/cancelled') {
-      return this.#send(message.text);
+      default:
+        return this.#send(message.text);
     }
-    const params = message.params as { readonly requestId?: unknown } | undefined;
-    for (const [id, waiting] of this.#waiting) {
-      if (waiting.clientId !== params?.requestId) continue;
-      // Whoever cancels ignores the answer (MCP cancellation), and the child may send none.
-      waiting.settle({ kind: 'cancelled' });
-      return this.#send(cancelledText({ ...params, requestId: id }));
-    }
-    return { ok: true, value: undefined };
   }
 
   /** Takes a line of the child. Nothing that stands in it ends the session. */
@@ -111,65 +108,37 @@ export class Router {
     const message = parsed.value;
     switch (message.kind) {
       case 'response':
-        this.#answer(message);
+        if (!this.#calls.answer(message)) this.#drop('nobody_waits');
         return;
       case 'request':
-        // A child that does not read its answers loses them: it is its own question.
-        this.#send(answerToChild(message));
+        if (message.method === 'ping') this.#send(resultText(message.id, {}));
+        else this.#questions.ask(message);
         return;
       case 'notification':
-        this.#drop('notification');
+        this.#told(message);
         return;
     }
   }
 
-  /** Tells every caller that the child is gone. */
+  /** The child is gone: every caller is told, and what it asked is forgotten. */
   failAll(): void {
-    for (const waiting of [...this.#waiting.values()]) waiting.settle({ kind: 'gone' });
+    this.#calls.failAll();
+    this.#questions.forgetAll();
   }
 
-  #start(request: RequestMessage, timeoutMs: number, answered: (answer: Answer) => void): void {
-    this.#lastId += 1;
-    const id = this.#lastId;
-    const span = idSpan(request.text);
-    if (span === undefined) throw new Error('a request has an id');
-    const text = spliceSpan(request.text, span, String(id));
-    const hasProgress = progressTokenOf(request.params) !== undefined;
-    const sent = this.#send(hasProgress ? withProgressToken(text, id) : text);
-    if (!sent.ok) {
-      answered({ kind: sent.error });
-      return;
-    }
-    const stopTimer: Cancel = this.#clock.after(timeoutMs, () => {
-      settle({ kind: 'timed_out' });
-      if (request.method !== 'initialize') {
-        this.#send(cancelledText({ requestId: id, reason: 'the request timed out' }));
+  #told(message: NotificationMessage): void {
+    switch (message.method) {
+      case 'notifications/progress':
+        if (!this.#calls.progress(message)) this.#drop('unknown_progress');
+        return;
+      case 'notifications/cancelled':
+        if (!this.#questions.cancel(message)) this.#drop('unknown_cancelled');
+        return;
+      default: {
+        const early = message.method === 'notifications/message';
+        if (!this.#outbound.send(message.text, {}, early)) this.#drop('held_too_many');
       }
-    });
-    const settle = (answer: Answer): void => {
-      this.#waiting.delete(id);
-      stopTimer();
-      answered(answer);
-      if (this.#waiting.size === 0) this.#onDrained?.();
-    };
-    const clientIdText = request.text.slice(span.start, span.end);
-    this.#waiting.set(id, { clientId: request.id, clientIdText, settle });
-  }
-
-  #answer(message: Extract<Message, { kind: 'response' }>): void {
-    const waiting = typeof message.id === 'number' ? this.#waiting.get(message.id) : undefined;
-    if (waiting === undefined) {
-      this.#drop('nobody_waits');
-      return;
     }
-    const span = idSpan(message.text);
-    // Of two ids in one answer, the parser took the last and the splice would change the first.
-    if (span === undefined || Number(message.text.slice(span.start, span.end)) !== message.id) {
-      this.#drop('not_a_message');
-      return;
-    }
-    const text = spliceSpan(message.text, span, waiting.clientIdText);
-    waiting.settle({ kind: 'answered', text: withoutLineEnds(text), failed: message.failed });
   }
 
   #send(text: string): Result<void, 'gone' | 'full'> {
@@ -179,26 +148,4 @@ export class Router {
   #drop(reason: string): void {
     this.#metrics.childLinesDropped.inc({ reason });
   }
-}
-
-function idSpan(text: string) {
-  return topLevelMembers(text, ['id'], 'id').spans.get('id');
-}
-
-/**
- * What a child asks of its client is answered here: `initialize` has declared no capability to it
- * (MCP ping; JSON-RPC 2.0 section 5.1 for all else).
- */
-function answerToChild(request: RequestMessage): string {
-  if (request.method === 'ping') return resultText(request.id, {});
-  return errorText(request.id, RPC_ERROR.methodNotFound, 'the client offers no such method');
-}
-
-function cancelledText(params: { readonly requestId: number; readonly reason?: string }): string {
-  return JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params });
-}
-
-/** A carriage return is space in JSON and the end of a line in an event stream. */
-function withoutLineEnds(text: string): string {
-  return text.includes('\r') ? text.replaceAll('\r', ' ') : text;
 }

@@ -1,40 +1,35 @@
 import { type Cancel, within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { errorText, type Message, RPC_ERROR } from '../base/message.ts';
+import {
+  errorText,
+  type Message,
+  type RequestMessage,
+  RPC_ERROR,
+  resultText,
+} from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Digest } from '../base/secret.ts';
 import type { Child } from '../child/supervisor.ts';
 import type { Store } from '../store/store.ts';
-import { type Attached, type AttachParts, attach, type OpenFailure } from './attach.ts';
+import { type Attached, type AttachParts, attach } from './attach.ts';
+import type { CallGroup, PostedCalls } from './call-group.ts';
+import type { EventIds } from './event-id.ts';
+import { handshakeOf } from './handshake.ts';
+import { KeptRow } from './kept-row.ts';
+import type { OpenFailure } from './open-failure.ts';
+import type { OwnedSession, SessionOwner } from './owned-session.ts';
 import { watchSession } from './reaper.ts';
-import { type RequestMessage, Router } from './router.ts';
-import { endSentence, openFailureOf, type SessionEnd, unansweredText } from './session-end.ts';
-
-/** Whom a session belongs to: account and client; `grantId` is the grant it was opened with. */
-export interface SessionOwner {
-  readonly grantId: string;
-  readonly accountId: number;
-  readonly clientId: string;
-  readonly login: string;
-}
-
-/** A session that was looked up for its owner. */
-export interface OwnedSession {
-  /** The first 8 characters of the id's digest: how logs name the session. */
-  readonly shortId: string;
-  readonly protocolVersion: string;
-  /** Always resolves, with JSON-RPC text on one line that carries the client's id. */
-  call(request: RequestMessage): { readonly answer: Promise<string> };
-  /** Passes on a notification; a response is dropped, since no child's request reaches a client. */
-  notify(message: Message): Result<void, 'gone' | 'full'>;
-  /** Ends session and child; resolves when both are gone. Harmless when repeated. */
-  end(reason: string): Promise<void>;
-}
+import { Router } from './router.ts';
+import { endSentence, openFailureOf, type SessionEnd, settledBy } from './session-end.ts';
+import { type Listening, Streams } from './streams.ts';
 
 export interface SessionParts extends AttachParts {
   readonly store: Pick<Store, 'sessions'>;
+  readonly eventIds: (session: Digest) => EventIds;
   readonly requestTimeoutMs: number;
+  readonly requestTimeoutTotalMs: number;
   readonly idleTimeoutMs: number;
+  readonly streamBufferBytesMax: number;
   readonly log: Log;
 }
 
@@ -45,23 +40,19 @@ type State =
   | { readonly kind: 'draining' }
   | { readonly kind: 'ended'; readonly why: SessionEnd; readonly gone: Promise<void> };
 
-/** Bytes of a client's `initialize` params, which are kept in the session's row. */
-export const HANDSHAKE_BYTES_MAX = 64 * 1024;
-
 /** One session with its child, from the first `initialize` to its end. */
 export class Session implements OwnedSession {
   readonly owner: SessionOwner;
   readonly shortId: string;
   readonly #parts: SessionParts;
-  readonly #idDigest: Digest;
+  readonly #row: KeptRow;
   readonly #onGone: () => void;
+  readonly #streams: Streams;
   readonly #router: Router;
   readonly #log: Log;
   readonly #end = new AbortController();
   #state: State = { kind: 'opening' };
   #child: Child | undefined;
-  #row: Promise<void> | undefined;
-  #protocolVersion = '';
   #lastUsedAt: number;
   #stopWatching: Cancel = () => undefined;
 
@@ -70,15 +61,17 @@ export class Session implements OwnedSession {
     this.owner = owner;
     this.shortId = idDigest.slice(0, 8);
     this.#parts = parts;
-    this.#idDigest = idDigest;
+    this.#row = new KeptRow(parts.store.sessions, parts.clock, idDigest);
     this.#onGone = onGone;
-    this.#router = new Router(parts);
+    this.#streams = new Streams({ ...parts, eventIds: parts.eventIds(idDigest) });
+    const questionTimeoutMs = parts.requestTimeoutMs;
+    this.#router = new Router({ ...parts, streams: this.#streams, questionTimeoutMs });
     this.#lastUsedAt = parts.clock.now();
     this.#log = parts.log.with({ session: this.shortId });
   }
 
   get protocolVersion(): string {
-    return this.#protocolVersion;
+    return this.#streams.protocolVersion;
   }
 
   /** Whether a request may find it: opened, and not ended. */
@@ -86,17 +79,19 @@ export class Session implements OwnedSession {
     return this.#state.kind === 'ready' || this.#state.kind === 'draining';
   }
 
+  /** Its last use; undefined while a call waits, -Infinity when it has ended and only leaves. */
+  get unusedSince(): number | undefined {
+    if (this.#state.kind === 'ended') return Number.NEGATIVE_INFINITY;
+    return this.usable && this.#router.waiting === 0 ? this.#lastUsedAt : undefined;
+  }
+
   /**
    * Starts the child, opens the protocol and writes the row; resolves with the child's answer. To
    * be called once. After a failure, and when it rejects with a `StoreError`, nothing is left.
    */
   async open(initialize: RequestMessage): Promise<Result<string, OpenFailure>> {
-    const handshake = JSON.stringify(initialize.params ?? {});
-    if (Buffer.byteLength(handshake) > HANDSHAKE_BYTES_MAX) {
-      const sentence = `the params of initialize have more than ${HANDSHAKE_BYTES_MAX} bytes`;
-      const answer = errorText(initialize.id, RPC_ERROR.invalidParams, sentence);
-      return this.#notOpened({ kind: 'refused', answer });
-    }
+    const handshake = handshakeOf(initialize);
+    if (!handshake.ok) return this.#notOpened(handshake.error);
     try {
       const attached = await attach(this.#parts, {
         accountId: this.owner.accountId,
@@ -107,37 +102,29 @@ export class Session implements OwnedSession {
         onChild: (child) => this.#own(child),
       });
       if (!attached.ok) return await this.#notOpened(attached.error);
-      return await this.#settle(attached.value, handshake);
+      return await this.#settle(attached.value, handshake.value);
     } catch (error) {
       await this.finish('not_opened');
       throw error;
     }
   }
 
-  call(request: RequestMessage): { readonly answer: Promise<string> } {
-    // A second one would promise the child capabilities of the client that are not passed on.
-    if (request.method === 'initialize') {
-      return refusal(request, RPC_ERROR.invalidRequest, 'the session is initialized already');
-    }
-    if (this.#state.kind !== 'ready') {
-      const why = this.#state.kind === 'ended' ? this.#state.why : 'stopping';
-      return refusal(request, RPC_ERROR.connectionClosed, endSentence(why));
-    }
-    this.#use();
-    const asked = this.#router.ask(request, this.#parts.requestTimeoutMs);
-    const answer = asked.then((outcome) => {
-      this.#lastUsedAt = this.#parts.clock.now();
-      if (outcome.kind === 'answered') return outcome.text;
-      const ended = this.#state.kind === 'ended' ? this.#state.why : undefined;
-      return unansweredText(request, outcome, ended);
-    });
-    return { answer };
+  call(requests: RequestMessage | readonly RequestMessage[], streams = true): PostedCalls {
+    const batch = Array.isArray(requests);
+    const list: readonly RequestMessage[] = batch ? requests : [requests as RequestMessage];
+    const group = this.#router.group(list, batch, streams);
+    for (const request of list) this.#ask(request, group);
+    return group;
   }
 
-  notify(message: Message): Result<void, 'gone' | 'full'> {
+  notify(message: Exclude<Message, RequestMessage>): Result<void, 'gone' | 'full'> {
     if (this.#state.kind !== 'ready') return err('gone');
     this.#use();
-    return message.kind === 'notification' ? this.#router.notify(message) : ok(undefined);
+    return this.#router.notify(message);
+  }
+
+  listen(lastEventId?: string): Listening {
+    return this.#streams.listen(lastEventId);
   }
 
   end(reason: string): Promise<void> {
@@ -160,6 +147,7 @@ export class Session implements OwnedSession {
     this.#state = { kind: 'ended', why, gone };
     this.#end.abort();
     this.#router.failAll();
+    this.#streams.end();
     this.#parts.metrics.sessionsEnded.inc({ reason: why });
     if (why !== 'not_opened') this.#log.info('session.ended', { reason: why, detail });
     return gone;
@@ -167,7 +155,7 @@ export class Session implements OwnedSession {
 
   async #tearDown(why: SessionEnd): Promise<void> {
     this.#stopWatching();
-    await Promise.all([this.#child?.stop(why), this.#deleteRow()]);
+    await Promise.all([this.#child?.stop(why), this.#row.delete(this.#log)]);
     this.#onGone();
   }
 
@@ -183,10 +171,9 @@ export class Session implements OwnedSession {
   async #settle(attached: Attached, handshake: string): Promise<Result<string, OpenFailure>> {
     const { protocolVersion, tokenExpiresAt, child } = attached;
     if (this.#state.kind === 'ended') return this.#notOpened({ kind: 'stopping' });
-    this.#row = this.#insertRow(protocolVersion, handshake);
-    await this.#row;
+    await this.#row.insert(this.owner, protocolVersion, handshake);
     if (this.#state.kind !== 'opening') return this.#notOpened({ kind: 'stopping' });
-    this.#protocolVersion = protocolVersion;
+    this.#streams.protocolVersion = protocolVersion;
     this.#state = { kind: 'ready' };
     const { login, clientId, grantId } = this.owner;
     this.#log.info('session.opened', { login, client: clientId, grant: grantId, protocolVersion });
@@ -205,9 +192,8 @@ export class Session implements OwnedSession {
 
   async #notOpened(failure: OpenFailure): Promise<Result<never, OpenFailure>> {
     if (this.#state.kind === 'ended') {
-      const { why, gone } = this.#state;
-      await gone;
-      return err(openFailureOf(why));
+      await this.#state.gone;
+      return err(openFailureOf(this.#state.why));
     }
     const detail = 'detail' in failure ? failure.detail : undefined;
     this.#log.warn('session.not_opened', { login: this.owner.login, reason: failure.kind, detail });
@@ -215,36 +201,47 @@ export class Session implements OwnedSession {
     return err(failure);
   }
 
+  #ask(request: RequestMessage, group: CallGroup): void {
+    const now = this.#answerOf(request);
+    if (now !== undefined) {
+      group.settle({ text: now, silent: false });
+      return;
+    }
+    this.#use();
+    const { requestTimeoutMs: idleMs, requestTimeoutTotalMs: totalMs } = this.#parts;
+    this.#router.ask(request, { idleMs, totalMs }, group).then(
+      (outcome) => {
+        this.#lastUsedAt = this.#parts.clock.now();
+        const ended = this.#state.kind === 'ended' ? this.#state.why : undefined;
+        group.settle(settledBy(outcome, request, ended));
+      },
+      (error: unknown) => {
+        this.#log.error('session.call_failed', { err: error });
+        const text = errorText(request.id, RPC_ERROR.internalError, 'internal error');
+        group.settle({ text, silent: false });
+      },
+    );
+  }
+
+  /** What needs no child to be answered. */
+  #answerOf(request: RequestMessage): string | undefined {
+    const { invalidRequest, connectionClosed } = RPC_ERROR;
+    // A second one would promise the child capabilities that the first one has not declared.
+    if (request.method === 'initialize') {
+      return errorText(request.id, invalidRequest, 'the session is initialized already');
+    }
+    if (this.#state.kind !== 'ready') {
+      const why = this.#state.kind === 'ended' ? this.#state.why : 'stopping';
+      return errorText(request.id, connectionClosed, endSentence(why));
+    }
+    if (request.method !== 'ping') return undefined;
+    // MCP ping: at once, whatever the child does meanwhile.
+    this.#use();
+    return resultText(request.id, {});
+  }
+
   #use(): void {
     this.#lastUsedAt = this.#parts.clock.now();
-    this.#parts.store.sessions.used(this.#idDigest);
+    this.#row.used();
   }
-
-  #insertRow(protocolVersion: string, handshake: string): Promise<void> {
-    const { accountId, clientId, grantId } = this.owner;
-    const now = this.#parts.clock.now();
-    const times = { createdAt: now, lastUsedAt: now };
-    return this.#parts.store.sessions.insert({
-      ...{ idDigest: this.#idDigest, accountId, clientId, grantId },
-      ...{ protocolVersion, handshake, ...times },
-    });
-  }
-
-  /** A row that cannot be deleted now only lies there: without a child it opens nothing. */
-  async #deleteRow(): Promise<void> {
-    const written = await this.#row?.then(
-      () => true,
-      () => false,
-    );
-    if (written !== true) return;
-    try {
-      await this.#parts.store.sessions.delete(this.#idDigest);
-    } catch (error) {
-      this.#log.warn('session.row_left', { err: error });
-    }
-  }
-}
-
-function refusal(request: RequestMessage, code: number, sentence: string) {
-  return { answer: Promise.resolve(errorText(request.id, code, sentence)) };
 }

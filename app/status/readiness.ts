@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 
 /** What a probe found; `not_ready` carries a sentence that may be read by anyone. */
 export interface ReadinessCheck {
-  readonly name: 'store' | 'forge' | 'stopping';
+  readonly name: 'store' | 'forge' | 'children' | 'stopping';
   /** How long an answer is used again, in milliseconds; 0 asks each time. */
   readonly cachedMs: number;
   /** Undefined when all is well, else what is wrong. It must end by itself. */

@@ -11,6 +11,8 @@ export interface StatusOptions {
   readonly store: Pick<Store, 'writable'>;
   /** Asks Forgejo something cheap; it ends by itself, within a few seconds. */
   readonly probeForge: () => Promise<'up' | 'away'>;
+  /** Whether no child is started now because the forge was away for those before. */
+  readonly spawnsBlocked: () => boolean;
   /** True from the moment the stop began. */
   readonly stopping: () => boolean;
   readonly clock: Clock;
@@ -32,7 +34,12 @@ const NotReady = t.Object({
   status: t.Literal('not_ready'),
   reasons: t.Array(
     t.Object({
-      check: t.Union([t.Literal('store'), t.Literal('forge'), t.Literal('stopping')]),
+      check: t.Union([
+        t.Literal('store'),
+        t.Literal('forge'),
+        t.Literal('children'),
+        t.Literal('stopping'),
+      ]),
       reason: t.String(),
     }),
   ),
@@ -40,7 +47,7 @@ const NotReady = t.Object({
 
 /**
  * `/healthz` says that the process answers; `/readyz` says whether it can do its work: the store
- * takes writes, Forgejo answers, and no stop has begun. Neither tells anything secret.
+ * takes writes, Forgejo answers, children start, and no stop has begun. Neither tells anything secret.
  */
 export function status(options: StatusOptions) {
   const readiness = createReadiness(
@@ -56,6 +63,12 @@ export function status(options: StatusOptions) {
         cachedMs: FORGE_CACHED_MS,
         probe: async () =>
           (await options.probeForge()) === 'up' ? undefined : 'Forgejo does not answer',
+      },
+      {
+        name: 'children',
+        cachedMs: 0,
+        probe: async () =>
+          options.spawnsBlocked() ? 'the last children found Forgejo away' : undefined,
       },
       {
         name: 'stopping',

@@ -17,7 +17,11 @@ export interface BearerProxy {
  * Origin too, which a scenario forges), the order of headers and the answers pass as they are;
  * event streams are not held back; when one side goes away, so does the other.
  */
-export async function startBearerProxy(target: URL, bearer: string): Promise<BearerProxy> {
+export async function startBearerProxy(
+  target: URL,
+  bearer: string,
+  port = 0,
+): Promise<BearerProxy> {
   const clients = new Set<Socket>();
   const server = createServer((client) => {
     clients.add(client);
@@ -26,7 +30,7 @@ export async function startBearerProxy(target: URL, bearer: string): Promise<Bea
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
+    server.listen(port, '127.0.0.1', resolve);
   });
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the proxy has no port');

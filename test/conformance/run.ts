@@ -15,14 +15,18 @@ export type Selection =
   | { readonly kind: 'requirements'; readonly revision: string }
   | { readonly kind: 'all'; readonly specVersion: string };
 
-/** The server scenarios against `mcpUrl`, which must be a loopback address. */
+/**
+ * The server scenarios against `mcpUrl`, which must be a loopback address. A scenario comes from the
+ * origin `http://localhost:` with the proxy's port, which the endpoint has to allow.
+ */
 export async function runServerSuite(
   mcpUrl: string,
   selection: Selection,
   bearer?: string,
+  proxyPort?: number,
 ): Promise<SuiteReport> {
   let proxy: BearerProxy | undefined;
-  if (bearer !== undefined) proxy = await startBearerProxy(new URL(mcpUrl), bearer);
+  if (bearer !== undefined) proxy = await startBearerProxy(new URL(mcpUrl), bearer, proxyPort);
   try {
     const url = proxy?.url ?? mcpUrl;
     return await runSuite(['server', '--url', url, ...flagsOf(selection)], scoredOf(selection));

@@ -7,14 +7,17 @@ import { type Digest, digestOf } from '../../app/base/secret.ts';
 import { protectedResource } from '../../app/mcp/protected-resource.ts';
 import type { TransportParts } from '../../app/mcp/session-transport.ts';
 import type {
+  Listening,
   OpenedSession,
   OpenFailure,
   OwnedSession,
+  PostedCalls,
   RequestMessage,
   SessionOwner,
 } from '../../app/session/registry.ts';
 import type { AccessTokenProof } from '../../app/store/tokens.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { PushSource } from '../support/push-source.ts';
 
 export const ORIGIN = 'https://broker.example';
 export const VERSIONS = ['2025-03-26', '2025-06-18', '2025-11-25'];
@@ -83,7 +86,7 @@ export class StoreDouble {
 /** A session that answers when the test says so. */
 export class SessionDouble implements OwnedSession {
   readonly shortId = 'abcdefgh';
-  readonly protocolVersion = '2025-11-25';
+  protocolVersion = '2025-11-25';
   readonly calls: RequestMessage[] = [];
   readonly notified: Message[] = [];
   readonly ends: string[] = [];
@@ -92,6 +95,9 @@ export class SessionDouble implements OwnedSession {
   respond: (request: RequestMessage) => Promise<string> = (request) =>
     Promise.resolve(resultText(request.id, { ok: true }));
   onEnd: () => Promise<void> = () => Promise.resolve();
+  readonly listened: (string | undefined)[] = [];
+  /** What the next GET gets. */
+  listening: (lastEventId?: string) => Listening = () => ({ kind: 'nothing' });
   readonly owner: SessionOwner;
   #onCall = Promise.withResolvers<void>();
 
@@ -104,11 +110,38 @@ export class SessionDouble implements OwnedSession {
     return this.#onCall.promise;
   }
 
-  call(request: RequestMessage): { readonly answer: Promise<string> } {
-    this.calls.push(request);
+  call(requests: RequestMessage | readonly RequestMessage[]): PostedCalls {
+    const list = Array.isArray(requests) ? requests : [requests];
+    this.calls.push(...list);
     this.#onCall.resolve();
     this.#onCall = Promise.withResolvers();
-    return { answer: this.respond(request) };
+    const answers = Promise.all(list.map((request) => this.respond(request)));
+    const answer = answers.then((texts) => (Array.isArray(requests) ? `[${texts}]` : `${texts}`));
+    let plain = false;
+    const decided = answer.then(() => {
+      plain = true;
+    });
+    const read = () => {
+      const source = new PushSource();
+      void answer.then((text) => {
+        source.push(text);
+        source.finish();
+      });
+      return source;
+    };
+    return {
+      answer,
+      decided,
+      read,
+      get plain() {
+        return plain;
+      },
+    };
+  }
+
+  listen(lastEventId?: string): Listening {
+    this.listened.push(lastEventId);
+    return this.listening(lastEventId);
   }
 
   notify(message: Message): Result<void, 'gone' | 'full'> {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'bun:test';
 import { connect } from 'node:net';
 import { resultText } from '../../app/base/message.ts';
 import { KEEP_ALIVE_MS } from '../../app/mcp/event-stream.ts';
-import { QUICK_ANSWER_MS } from '../../app/mcp/session-transport.ts';
+import { QUICK_ANSWER_MS } from '../../app/mcp/posted-calls.ts';
 import {
   ALICE,
   INITIALIZE,
@@ -102,7 +102,7 @@ describe('slow answers over a real connection', () => {
     expect(response.headers.get('mcp-session-id')).toBeNull();
     release(resultText(7, 'late'));
     const text = await textReader(response).rest();
-    expect(text).toBe(`: open\n\nevent: message\ndata: ${resultText(7, 'late')}\n\n`);
+    expect(text).toBe(`: open\n\nid: e1\nevent: message\ndata: ${resultText(7, 'late')}\n\n`);
     expect(server.clock.pending).toBe(0);
   });
 
@@ -173,7 +173,7 @@ describe('slow answers over a real connection', () => {
     server.clock.advance(QUICK_ANSWER_MS);
     const reader = textReader(await answer);
     release(big);
-    expect((await reader.rest()).slice(': open\n\nevent: message\ndata: '.length)).toBe(
+    expect((await reader.rest()).slice(': open\n\nid: e1\nevent: message\ndata: '.length)).toBe(
       `${big}\n\n`,
     );
     server.alice.respond = () => Promise.resolve(big);

@@ -23,12 +23,16 @@ const SESSION = { session: 's-alice' };
 const NOTIFICATION = { jsonrpc: '2.0', method: 'notifications/initialized' };
 
 describe('methods of /mcp', () => {
-  for (const method of ['GET', 'HEAD', 'PUT', 'PATCH']) {
+  for (const [method, allow] of [
+    ['HEAD', 'POST, DELETE, OPTIONS'],
+    ['PUT', 'GET, POST, DELETE, OPTIONS'],
+    ['PATCH', 'GET, POST, DELETE, OPTIONS'],
+  ] as const) {
     it(`T1: answers ${method} with 405 and Allow`, async () => {
       const { send } = resourceUnderTest();
       const response = await send(PING, { method, ...SESSION });
       expect(response.status).toBe(405);
-      expect(response.headers.get('allow')).toBe('POST, DELETE, OPTIONS');
+      expect(response.headers.get('allow')).toBe(allow);
     });
   }
 
@@ -95,7 +99,7 @@ describe('Origin and CORS', () => {
       send(undefined, { method: 'OPTIONS', token: null, headers: { origin } });
     const allowed = await preflight('https://client.example');
     expect(allowed.status).toBe(204);
-    expect(allowed.headers.get('access-control-allow-methods')).toBe('POST, DELETE, OPTIONS');
+    expect(allowed.headers.get('access-control-allow-methods')).toBe('GET, POST, DELETE, OPTIONS');
     expect(allowed.headers.get('access-control-allow-headers')).toContain('Mcp-Session-Id');
     expect((await preflight('https://evil.example')).status).toBe(403);
   });
@@ -238,7 +242,7 @@ describe('session header', () => {
     expect(alice.ends).toEqual([]);
   });
 
-  it('S5: B6: nor for another client of the same account', async () => {
+  it('S5, B6: nor for another client of the same account', async () => {
     const { send, store } = resourceUnderTest();
     const other = tokenNamed('other-client');
     store.put(other, { clientId: 'client-2', grantId: 'grant-2' });
@@ -384,13 +388,6 @@ describe('messages of a session', () => {
 
   it('answers in JSON-RPC when the session itself fails', async () => {
     const { send, alice } = resourceUnderTest();
-    alice.respond = () => Promise.reject(new TypeError('secret detail'));
-    const response = await send(PING, SESSION);
-    expect(await rpcErrorOf(response)).toEqual({
-      id: 7,
-      code: RPC_ERROR.internalError,
-      message: 'internal error',
-    });
     alice.respond = () => {
       throw new TypeError('secret detail');
     };

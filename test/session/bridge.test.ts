@@ -19,6 +19,9 @@ import {
   opened,
   owner,
   request,
+  STREAM_LIMITS,
+  startGates,
+  testKeyring,
   VERSIONS,
 } from '../support/session-registry.ts';
 
@@ -27,7 +30,10 @@ const registries: SessionRegistry[] = [];
 /** A registry with real processes. */
 function setUp(flags: readonly string[] = [], limits: Partial<SessionLimits> = {}) {
   const { supervisor, memory } = fixtureSupervisor(flags);
+  const metrics = createMetrics();
   const registry = createSessionRegistry({
+    ...startGates({ clock: systemClock, log: memory.log, metrics }),
+    keyring: testKeyring(),
     store: { sessions: new MemorySessions() },
     tokens: {
       fresh: async () =>
@@ -39,6 +45,7 @@ function setUp(flags: readonly string[] = [], limits: Partial<SessionLimits> = {
       sessionsMax: 20,
       sessionsPerUserMax: 10,
       requestTimeoutMs: HOUR_MS,
+      ...STREAM_LIMITS,
       idleTimeoutMs: HOUR_MS,
       handshakeTimeoutMs: 30_000,
       stopGraceMs: 1500,
@@ -48,7 +55,7 @@ function setUp(flags: readonly string[] = [], limits: Partial<SessionLimits> = {
     clock: systemClock,
     random: systemRandom,
     log: memory.log,
-    metrics: createMetrics(),
+    metrics,
   });
   registries.push(registry);
   const pids = () => memory.of('child.started').map((entry) => Number(entry.pid));
@@ -97,9 +104,12 @@ describe('a session with a real process', () => {
     expect(pids().some(isAlive)).toBe(false);
   });
 
-  it("answers the child's ping with {} and all else with -32601", async () => {
+  it("P9: answers the child's ping with {}, and what no client declared with -32601", async () => {
     const { registry } = setUp();
-    const { session } = await opened(registry);
+    const bare = request('initialize', 0, { protocolVersion: '2025-11-25', capabilities: {} });
+    const result = await registry.open(owner(), bare);
+    if (!result.ok) throw new Error('no session');
+    const { session } = result.value;
     expect(await tool(session, 'ask', { method: 'ping' })).toMatchObject({ result: {} });
     for (const method of ['sampling/createMessage', 'elicitation/create', 'roots/list']) {
       expect(await tool(session, 'ask', { method })).toMatchObject({ error: { code: -32601 } });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'bun:test';
 import fc from 'fast-check';
+import { CALLS_MAX } from '../../app/session/calls.ts';
 import type { OwnedSession } from '../../app/session/registry.ts';
-import { CALLS_MAX } from '../../app/session/router.ts';
 import type { FakeChild } from '../support/fake-child.ts';
 import {
   bench,
@@ -54,13 +54,40 @@ describe('a call without an answer', () => {
     expect(dropped).toContain('{reason="nobody_waits"} 1');
   });
 
-  it('T28: keeps the absolute limit although the child tells of progress', async () => {
-    const { session, child, clock } = await setUp({ limits: { requestTimeoutMs: 1000 } });
-    const { answer } = session.call(request('tools/call'));
-    clock.advance(900);
-    child.says({ jsonrpc: '2.0', method: 'notifications/progress', params: { progress: 1 } });
-    clock.advance(100);
+  it('T28: waits anew after each sign of progress, up to the absolute limit', async () => {
+    const { session, child, clock } = await setUp({
+      limits: { requestTimeoutMs: 1000, requestTimeoutTotalMs: 3000 },
+    });
+    const call = request('tools/call', 1, { _meta: { progressToken: 'p' } });
+    const { answer } = session.call(call);
+    let answered = false;
+    void answer.then(() => {
+      answered = true;
+    });
+    const params = { progressToken: idOf(child, 'tools/call'), progress: 1 };
+    for (let passed = 0; passed < 2900; passed += 725) {
+      clock.advance(725);
+      child.says({ jsonrpc: '2.0', method: 'notifications/progress', params });
+      await settled();
+      expect(answered).toBe(false);
+    }
+    clock.advance(99);
+    await settled();
+    expect(answered).toBe(false);
+    clock.advance(1);
     expect(JSON.parse(await answer).error.code).toBe(-32001);
+    expect(child.messages.at(-1)?.method).toBe('notifications/cancelled');
+  });
+
+  it('T28: takes no progress of another call for a sign of life', async () => {
+    const { session, child, clock } = await setUp({ limits: { requestTimeoutMs: 1000 } });
+    const one = session.call(request('one', 1, { _meta: { progressToken: 'p' } })).answer;
+    session.call(request('two', 2, { _meta: { progressToken: 'p' } }));
+    clock.advance(900);
+    const params = { progressToken: idOf(child, 'two'), progress: 1 };
+    child.says({ jsonrpc: '2.0', method: 'notifications/progress', params });
+    clock.advance(100);
+    expect(JSON.parse(await one).error.code).toBe(-32001);
   });
 
   it('gets a JSON-RPC error, each one, when the child dies in the middle of it', async () => {
@@ -256,7 +283,10 @@ describe('lines of a child that are no answer', () => {
     'no message': '{"hello":"world"}',
     'an id that nobody waits for': '{"jsonrpc":"2.0","id":4711,"result":{}}',
     'an id as a string': '{"jsonrpc":"2.0","id":"2","result":{}}',
-    'a notification': '{"jsonrpc":"2.0","method":"notifications/message","params":{}}',
+    'progress of a call that is not there':
+      '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":9,"progress":1}}',
+    'the cancellation of a question that is not there':
+      '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9}}',
   };
   for (const [name, line] of Object.entries(NOISE)) {
     it(`P11: drops and counts ${name}, and the session lives on`, async () => {
@@ -277,14 +307,6 @@ describe('lines of a child that are no answer', () => {
     const { child } = await setUp();
     child.says({ jsonrpc: '2.0', id: 'ping-1', method: 'ping' });
     expect(child.messages.at(-1)).toEqual({ jsonrpc: '2.0', id: 'ping-1', result: {} });
-  });
-
-  it('refuses everything else that the child asks with -32601', async () => {
-    const { child } = await setUp();
-    for (const method of ['sampling/createMessage', 'elicitation/create', 'roots/list', 'x']) {
-      child.says({ jsonrpc: '2.0', id: 0, method, params: {} });
-      expect(child.messages.at(-1)).toMatchObject({ id: 0, error: { code: -32601 } });
-    }
   });
 
   it('takes a question of the child whose id one of our requests has for a question', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'bun:test';
-import { HANDSHAKE_BYTES_MAX } from '../../app/session/session.ts';
+import { HANDSHAKE_BYTES_MAX } from '../../app/session/handshake.ts';
 import { StoreError } from '../../app/store/store-error.ts';
 import { opens } from '../support/fake-child.ts';
 import {
@@ -250,12 +250,20 @@ describe('opening a session (MCP lifecycle, Initialization)', () => {
     ]);
   });
 
-  it('P2: promises the child no capability of the client', async () => {
+  it('P2: promises the child of the client what is carried, and nothing else', async () => {
     const { registry, supervisor } = bench();
-    await opened(registry);
+    const capabilities = {
+      roots: { listChanged: true },
+      sampling: { tools: {} },
+      elicitation: { form: {}, url: {} },
+    };
+    const more = { tasks: { list: {} }, experimental: { x: {} }, later: {} };
+    const params = { capabilities: { ...more, ...capabilities }, protocolVersion: '2025-11-25' };
+    const clientInfo = { name: 'some client', version: '3' };
+    await registry.open(owner(), request('initialize', 1, { ...params, clientInfo }));
     expect(supervisor.last.messages[0]?.params).toEqual({
       protocolVersion: '2025-11-25',
-      capabilities: {},
+      capabilities,
       clientInfo: { name: 'some client', version: '3' },
     });
   });

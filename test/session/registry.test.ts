@@ -12,60 +12,6 @@ import {
   settled,
 } from '../support/session-registry.ts';
 
-describe('the number of sessions', () => {
-  it('ends at MAX_SESSIONS, and one beyond starts no child', async () => {
-    const { registry, supervisor, metrics } = bench({ limits: { sessionsMax: 3 } });
-    for (const account of [1, 2, 3]) await opened(registry, owner(account));
-    expect(await registry.open(owner(4), initialize())).toEqual({
-      ok: false,
-      error: { kind: 'limit', limit: 'MAX_SESSIONS' },
-    });
-    expect(supervisor.children).toHaveLength(3);
-    expect(await metrics.registry.getSingleMetricAsString('fjmcp_limits_reached_total')).toContain(
-      '{limit="MAX_SESSIONS"} 1',
-    );
-  });
-
-  it('of one account ends at MAX_SESSIONS_PER_USER, over all its clients', async () => {
-    const { registry } = bench({ limits: { sessionsPerUserMax: 2 } });
-    await opened(registry, owner(1, 'client-1'));
-    await opened(registry, owner(1, 'client-2'));
-    expect(await registry.open(owner(1, 'client-3'), initialize())).toEqual({
-      ok: false,
-      error: { kind: 'limit', limit: 'MAX_SESSIONS_PER_USER' },
-    });
-    expect((await registry.open(owner(2), initialize())).ok).toBe(true);
-  });
-
-  it('counts those that open now: of many at once no more than the limit get in', async () => {
-    const { registry, supervisor } = bench({ limits: { sessionsMax: 3, sessionsPerUserMax: 2 } });
-    const results = await Promise.all(
-      [1, 1, 1, 2, 2, 2].map((account) => registry.open(owner(account), initialize())),
-    );
-    expect(results.filter((result) => result.ok)).toHaveLength(3);
-    expect(supervisor.children).toHaveLength(3);
-  });
-
-  it('counts one that ends until its child is gone', async () => {
-    const { registry, supervisor } = bench({ limits: { sessionsMax: 1 } });
-    const { session } = await opened(registry);
-    supervisor.last.leaves = false;
-    const ended = session.end('test');
-    expect((await registry.open(owner(2), initialize())).ok).toBe(false);
-    supervisor.last.exit(0, 'closed');
-    await ended;
-    expect((await registry.open(owner(2), initialize())).ok).toBe(true);
-  });
-
-  it('is free again after a session that did not open', async () => {
-    const { registry, forge } = bench({ limits: { sessionsMax: 1 } });
-    forge.failure = { kind: 'try_later', detail: '' };
-    for (let i = 0; i < 5; i += 1) await registry.open(owner(), initialize());
-    forge.failure = undefined;
-    expect((await registry.open(owner(), initialize())).ok).toBe(true);
-  });
-});
-
 describe('who finds a session', () => {
   it('[ContextForge #1078/#5043] finds none of another account, whatever else is the same', async () => {
     const { registry } = bench();
@@ -194,7 +140,11 @@ describe('the end of a session', () => {
 
   it('comes when the token expires, also in the middle of a call', async () => {
     const { registry, supervisor, clock, forge } = bench({
-      limits: { idleTimeoutMs: 10 * HOUR_MS, requestTimeoutMs: 10 * HOUR_MS },
+      limits: {
+        idleTimeoutMs: 10 * HOUR_MS,
+        requestTimeoutMs: 10 * HOUR_MS,
+        requestTimeoutTotalMs: 10 * HOUR_MS,
+      },
     });
     forge.lifeMs = 2 * HOUR_MS;
     const { session, sessionId } = await opened(registry);

@@ -7,6 +7,7 @@ function setUp() {
   const state = {
     writable: async () => true,
     forge: async (): Promise<'up' | 'away'> => 'up',
+    blocked: false,
     stopping: false,
     storeProbes: 0,
     forgeProbes: 0,
@@ -25,6 +26,7 @@ function setUp() {
       state.forgeProbes += 1;
       return state.forge();
     },
+    spawnsBlocked: () => state.blocked,
     stopping: () => state.stopping,
   });
   const ask = (path: string, method = 'GET') =>
@@ -37,6 +39,7 @@ describe('/readyz', () => {
     const { ask, state } = setUp();
     state.writable = async () => false;
     state.forge = async () => 'away';
+    state.blocked = true;
     state.stopping = true;
     const response = await ask('/readyz');
     expect(response.status).toBe(503);
@@ -47,6 +50,7 @@ describe('/readyz', () => {
       reasons: [
         { check: 'store', reason: 'the store cannot be written' },
         { check: 'forge', reason: 'Forgejo does not answer' },
+        { check: 'children', reason: 'the last children found Forgejo away' },
         { check: 'stopping', reason: 'the broker is stopping' },
       ],
     });

@@ -2,7 +2,7 @@
  * A stdio MCP server that does on request what a bad child would do. Flags on the command line
  * change its life, tools change a single call. It knows nothing of a forge.
  */
-import { closeSync, existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 const flags = new Set(process.argv.slice(2));
 const received: string[] = [];
@@ -62,6 +62,55 @@ const TOOLS: Record<string, Tool> = {
   line: ({ bytes }) => process.stdout.write(`${'x'.repeat(Number(bytes))}\n`),
   stderr: ({ text, times }) => {
     for (let i = 0; i < Number(times ?? 1); i += 1) process.stderr.write(String(text));
+  },
+  /** Writes `text` again and again, as fast as the pipe takes it; without line feeds if endless. */
+  flood: ({ to, text, endless }) => {
+    const line = endless === true ? 'x' : `${text}\n`;
+    const block = line.repeat(Math.ceil(65_536 / line.length));
+    const pipe = to === 'stderr' ? process.stderr : process.stdout;
+    const pump = (): void => {
+      if (pipe.write(block)) setImmediate(pump);
+      else pipe.once('drain', pump);
+    };
+    setImmediate(pump);
+  },
+  /** Reads nothing any more, from when it has answered. */
+  deaf: () => void setTimeout(() => Bun.sleepSync(60_000), 10),
+  /** Ignores what can be ignored from now on. */
+  stubborn: () => {
+    flags.add('--ignore-stdin-end');
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const) {
+      process.on(signal, () => undefined);
+    }
+  },
+  /** Closes its stdout without a word, and lives on. */
+  mute: () => {
+    const stdout = readlinkSync('/proc/self/fd/1');
+    for (const name of readdirSync('/proc/self/fd')) {
+      const fd = Number(name);
+      // The runtime keeps a copy of it.
+      if (linkOf(fd) === stdout) closeSync(fd);
+    }
+    return never;
+  },
+  /** Starts many processes that live on, each of which starts another; gives the first ones' pids. */
+  forks: ({ count }) =>
+    Array.from({ length: Number(count) }, () => {
+      const stdio = ['ignore', 'inherit', 'inherit'] as const;
+      const fork = Bun.spawn(['sh', '-c', 'sleep 60 & sleep 60'], { stdio: [...stdio] });
+      fork.unref();
+      return fork.pid;
+    }),
+  /** Answers, with lies, what it was not asked. */
+  answers: ({ ids }) => {
+    for (const id of ids as unknown[]) {
+      write({ jsonrpc: '2.0', id, result: { structuredContent: 'a lie' } });
+    }
+  },
+  /** Its answer is written here already, and once more when it returns. */
+  answersTwice: () => {
+    const { id } = JSON.parse(received.at(-1) ?? '{}');
+    write({ jsonrpc: '2.0', id, result: { structuredContent: 'first' } });
   },
   /** Starts a process that lives on, and gives its pid. */
   grandchild: ({ escapes, holdsPipes }) => {
@@ -144,4 +193,12 @@ function write(message: unknown): void {
 function statField(pid: number, index: number): string | undefined {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[index];
+}
+
+function linkOf(fd: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return undefined;
+  }
 }

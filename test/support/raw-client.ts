@@ -65,10 +65,10 @@ export interface RpcAnswer {
   readonly error?: { readonly code: number; readonly message: string };
 }
 
-/** The one JSON-RPC answer of a response, whether it came as JSON or as the event of a stream. */
+/** The JSON-RPC answer of a response, whether it came as JSON or as the last event of a stream. */
 export async function rpcAnswer(response: Response): Promise<RpcAnswer> {
   const text = await response.text();
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') === true;
-  const data = isStream ? text.match(/^data: ?(.*)$/m)?.[1] : text;
+  const data = isStream ? [...text.matchAll(/^data: ?(.+)$/gm)].at(-1)?.[1] : text;
   return JSON.parse(data ?? '') as RpcAnswer;
 }

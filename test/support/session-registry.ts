@@ -1,7 +1,16 @@
-import { parseMessage } from '../../app/base/message.ts';
+import type { Clock } from '../../app/base/clock.ts';
+import { createKeyring, STORE_KEY_BYTES } from '../../app/base/keyring.ts';
+import type { Log } from '../../app/base/log.ts';
+import {
+  type NotificationMessage,
+  parseMessage,
+  type ResponseMessage,
+} from '../../app/base/message.ts';
 import { createMetrics, type Metrics } from '../../app/base/metrics.ts';
 import { err, ok } from '../../app/base/result.ts';
 import { type Digest, Secret, systemRandom } from '../../app/base/secret.ts';
+import { createSpawnBreaker } from '../../app/child/spawn-breaker.ts';
+import { createSpawnQueue } from '../../app/child/spawn-queue.ts';
 import type { Supervisor } from '../../app/child/supervisor.ts';
 import type { FreshToken } from '../../app/forge/account-tokens.ts';
 import type { ForgeFailure } from '../../app/forge/forge.ts';
@@ -76,11 +85,34 @@ export interface Bench {
   };
 }
 
+/** What a start has to pass, wide open unless a test narrows it. */
+export function startGates(parts: {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly concurrency?: number | undefined;
+}) {
+  const spawnQueue = createSpawnQueue({ ...parts, concurrency: parts.concurrency ?? 1000 });
+  return { spawnQueue, spawnBreaker: createSpawnBreaker(parts) };
+}
+
+/** What event ids are sealed with. */
+export function testKeyring() {
+  return createKeyring({ current: systemRandom(STORE_KEY_BYTES), random: systemRandom });
+}
+
+/** Limits of streams that most tests never reach. */
+export const STREAM_LIMITS = {
+  requestTimeoutTotalMs: HOUR_MS,
+  streamBufferBytesMax: 8 * 1024 * 1024,
+};
+
 export function bench(
   options: {
     readonly limits?: Partial<SessionLimits>;
     readonly script?: (child: FakeChild) => void;
     readonly supervisor?: Supervisor;
+    readonly spawnConcurrency?: number;
   } = {},
 ): Bench {
   const clock = new FakeClock();
@@ -99,6 +131,7 @@ export function bench(
   };
   const registry = createSessionRegistry({
     store: { sessions },
+    keyring: testKeyring(),
     tokens: {
       async fresh(_accountId, leadMs) {
         forge.leads.push(leadMs);
@@ -113,6 +146,7 @@ export function bench(
       },
     },
     supervisor: options.supervisor ?? supervisor,
+    ...startGates({ clock, log: memory.log, metrics, concurrency: options.spawnConcurrency }),
     probeForge: async () => {
       forge.probes += 1;
       return forge.probe;
@@ -121,6 +155,7 @@ export function bench(
       sessionsMax: 100,
       sessionsPerUserMax: 10,
       requestTimeoutMs: 5 * 60_000,
+      ...STREAM_LIMITS,
       idleTimeoutMs: 15 * 60_000,
       handshakeTimeoutMs: 10_000,
       stopGraceMs: 1500,
@@ -150,9 +185,16 @@ export function requestFrom(text: string): RequestMessage {
   return parsed.value;
 }
 
-export function notification(method: string, params?: object) {
+export function notification(method: string, params?: object): NotificationMessage {
   const parsed = parseMessage(JSON.stringify({ jsonrpc: '2.0', method, params }));
-  if (!parsed.ok) throw new Error('no message');
+  if (!parsed.ok || parsed.value.kind !== 'notification') throw new Error('no notification');
+  return parsed.value;
+}
+
+/** The client's answer to what its child asked. */
+export function response(id: string | number, answer: object = { result: {} }): ResponseMessage {
+  const parsed = parseMessage(JSON.stringify({ jsonrpc: '2.0', id, ...answer }));
+  if (!parsed.ok || parsed.value.kind !== 'response') throw new Error('no response');
   return parsed.value;
 }
 

@@ -143,13 +143,16 @@ function testConfig(made: {
     childCommand: [...DEMO_CHILD, '--url', made.forge.url],
     maxSessions: 100,
     maxSessionsPerUser: 50,
+    spawnConcurrency: undefined,
     sessionIdleTimeoutMs: 15 * minuteMs,
     accessTokenTtlMs: 8 * 60 * minuteMs,
     refreshTokenTtlMs: 90 * 24 * 60 * minuteMs,
     requestTimeoutMs: 5 * minuteMs,
+    requestTimeoutTotalMs: 60 * minuteMs,
     stopGraceMs: 1500,
     maxBodyBytes: 4 * 1024 * 1024,
     maxMessageBytes: 32 * 1024 * 1024,
+    maxStreamBufferBytes: 8 * 1024 * 1024,
     maxClients: 10_000,
     staticClients: [],
     redirectAllowlist: ['cursor://anysphere.cursor-mcp/oauth/callback'],
@@ -168,8 +171,13 @@ function withForgeAddress(config: Config, forgeUrl: string): Config {
 
 /** A loopback port that nothing listens on now. */
 export function freePort(): number {
-  const probe = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => undefined } });
-  const { port } = probe;
-  probe.stop(true);
+  const { port, release } = heldPort();
+  release();
   return port;
+}
+
+/** A loopback port that nobody else gets until it is released. */
+export function heldPort(): { readonly port: number; readonly release: () => void } {
+  const probe = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => undefined } });
+  return { port: probe.port, release: () => probe.stop(true) };
 }

@@ -158,18 +158,31 @@ describe('a session', () => {
 });
 
 describe('a method that is not served', () => {
-  it('T13: at /mcp is 405 with Allow', async () => {
-    for (const method of ['GET', 'PUT', 'PATCH']) {
+  it('T1: at /mcp is 405 with Allow', async () => {
+    const allow = 'GET, POST, DELETE, OPTIONS';
+    for (const method of ['PUT', 'PATCH']) {
       const answer = await fetch(system.mcpUrl, { method, headers: client.headers() });
       await expectRefusal(answer, { status: 405 });
-      expect(answer.headers.get('allow')).toBe('POST, DELETE, OPTIONS');
+      expect(answer.headers.get('allow')).toBe(allow);
     }
     // The answers to these have no body.
-    for (const method of ['HEAD', 'TRACE']) {
+    for (const [method, served] of [
+      ['HEAD', 'POST, DELETE, OPTIONS'],
+      ['TRACE', allow],
+    ] as const) {
       const answer = await fetch(system.mcpUrl, { method, headers: client.headers() });
       expect(answer.status).toBe(405);
-      expect(answer.headers.get('allow')).toBe('POST, DELETE, OPTIONS');
+      expect(answer.headers.get('allow')).toBe(served);
     }
+  });
+
+  it('T13: GET at /mcp is 405 without a session, 406 without an event stream to accept', async () => {
+    const headers = client.headers({ 'mcp-session-id': null });
+    const answer = await fetch(system.mcpUrl, { headers });
+    await expectRefusal(answer, { status: 405 });
+    expect(answer.headers.get('allow')).toBe('POST, DELETE, OPTIONS');
+    const json = client.headers({ accept: 'application/json' });
+    await expectRefusal(await fetch(system.mcpUrl, { headers: json }), { status: 406 });
   });
 
   it('elsewhere is 405 with Allow, as RFC body', async () => {

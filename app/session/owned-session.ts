@@ -1,0 +1,30 @@
+import type { Message, RequestMessage } from '../base/message.ts';
+import type { Result } from '../base/result.ts';
+import type { PostedCalls } from './call-group.ts';
+import type { Listening } from './streams.ts';
+
+/** Whom a session belongs to: account and client; `grantId` is the grant it was opened with. */
+export interface SessionOwner {
+  readonly grantId: string;
+  readonly accountId: number;
+  readonly clientId: string;
+  readonly login: string;
+}
+
+/** A session that was looked up for its owner. */
+export interface OwnedSession {
+  /** The first 8 characters of the id's digest: how logs name the session. */
+  readonly shortId: string;
+  readonly protocolVersion: string;
+  /**
+   * The request of a POST, or those of a batch; each is always answered, under the client's id.
+   * With `streams`, its client reads event streams.
+   */
+  call(requests: RequestMessage | readonly RequestMessage[], streams?: boolean): PostedCalls;
+  /** Passes a notification or a response on to the child. */
+  notify(message: Exclude<Message, RequestMessage>): Result<void, 'gone' | 'full'>;
+  /** The listening stream, or the rest of the stream behind an event that the client has. */
+  listen(lastEventId?: string): Listening;
+  /** Ends session and child; resolves when both are gone. Harmless when repeated. */
+  end(reason: string): Promise<void>;
+}
