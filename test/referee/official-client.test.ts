@@ -455,19 +455,18 @@ describe('the official client that is turned away', () => {
     }
   });
 
-  it('is told which limit is reached, and comes in when there is room', async () => {
+  it('comes in beyond its limit in the place of the session it used least recently', async () => {
     const system = await startSystem({ config: { maxSessionsPerUser: 2 } });
     try {
-      const { memory, client } = await system.connected();
+      const { memory, client: first } = await system.connected();
       const second = await connect(new RefereeTransport(system.mcpUrl, memory));
-      const error = await rejection(connect(new RefereeTransport(system.mcpUrl, memory)));
-      expect(error).toMatchObject({ code: 503 });
-      expect(String(error)).toContain('MAX_SESSIONS_PER_USER');
-      const transport = second.transport as unknown as { terminateSession(): Promise<void> };
-      await transport.terminateSession();
+      expect(await whoIs(first)).toBe('alice');
+      expect(await whoIs(second)).toBe('alice');
       const third = await connect(new RefereeTransport(system.mcpUrl, memory));
       expect(await whoIs(third)).toBe('alice');
-      await Promise.all([client.close(), third.close()]);
+      expect(await whoIs(second)).toBe('alice');
+      expect(await rejection(whoIs(first))).toMatchObject({ code: 404 });
+      await Promise.all([first.close(), second.close(), third.close()]);
     } finally {
       await system.stop();
     }
