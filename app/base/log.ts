@@ -19,6 +19,8 @@ export interface Log {
   /** A log that carries `fields` in each line. */
   with(fields: LogFields): Log;
   setLevel(level: LogLevel): void;
+  /** Whether a line of this level is written: ask before gathering fields that cost something. */
+  writes(level: LogLevel): boolean;
 }
 
 /** Where finished log lines go, each with its line feed. */
@@ -67,6 +69,7 @@ function wrap(logger: pino.Logger): Log {
     info: (event, fields = {}) => logger.info(fields, event),
     debug: (event, fields = {}) => logger.debug(fields, event),
     with: (fields) => wrap(logger.child(fields)),
+    writes: (level) => logger.isLevelEnabled(level),
     setLevel(level) {
       logger.level = level;
     },
