@@ -29,9 +29,13 @@ describeWith(chromium, 'API reference of a running broker in a real browser', ()
     for (const operation of ['POST /mcp', 'GET /oauth/authorize', 'POST /oauth/token']) {
       expect(shown).toContain(operation);
     }
-    for (const control of await page.locator('.opblock-summary-control').all()) {
-      await control.click();
-    }
+    await page.getByRole('button', { name: 'POST /oauth/token Exchange' }).click();
+    await page.locator('.opblock.is-open').getByText('code_verifier').first().waitFor();
+    await page
+      .locator('.opblock:not(.is-open) .opblock-summary-control')
+      .evaluateAll((controls) => {
+        for (const control of controls) (control as HTMLElement).click();
+      });
     const opened = page.locator('.opblock.is-open .responses-table');
     await opened.nth(shown.length - 1).waitFor();
     const origins = new Set(person.requested.map((url) => new URL(url).origin));
