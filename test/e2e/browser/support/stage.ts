@@ -37,7 +37,6 @@ export interface Acquaintance {
  */
 export interface Stage {
   readonly system: TestSystem;
-  readonly browser: Browser;
   /** A person with an account and a browser that nobody has used yet. */
   visitor(options?: VisitorOptions): Promise<Visitor>;
   /** A client that has just found out where to send its person. */
@@ -87,9 +86,6 @@ export function useStage(options: SystemOptions = {}): Stage {
   return {
     get system() {
       return system;
-    },
-    get browser() {
-      return browser;
     },
     async visitor({ context: given, system: asked = system, as, ...contextOptions } = {}) {
       const account = as ?? ACCOUNTS[accountsTaken];
