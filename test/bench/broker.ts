@@ -7,7 +7,8 @@ import { ClientMemory, DemoClient } from '../../app/demo/client.ts';
 import { type DemoForge, startDemoForge } from '../../app/demo/forge.ts';
 import { Person } from '../../app/demo/person.ts';
 import { freePort } from '../support/system.ts';
-import type { RunningTarget, TargetOptions } from './target.ts';
+import type { RunningTarget, StartTarget, TargetOptions } from './target.ts';
+import { addTokenRows } from './token-rows.ts';
 
 const MAIN = new URL('../../app/main.ts', import.meta.url).pathname;
 const CLIENT_ID = 'fjmcp-bench';
@@ -23,7 +24,11 @@ const SIGNING_IN_MAX = 8;
  * who has signed in through OAuth with a client of that person's; the small Forgejo behind it runs
  * in the bench's process and has nothing to do while calls are measured.
  */
-export async function startBroker(options: TargetOptions): Promise<RunningTarget> {
+export function brokerWith(tokenRows: number): StartTarget {
+  return (options) => startBroker(options, tokenRows);
+}
+
+async function startBroker(options: TargetOptions, tokenRows: number): Promise<RunningTarget> {
   const directory = mkdtempSync(join(tmpdir(), 'fjmcp-bench-'));
   const origin = `http://127.0.0.1:${freePort()}`;
   const clientSecret = newToken(systemRandom);
@@ -45,6 +50,7 @@ export async function startBroker(options: TargetOptions): Promise<RunningTarget
     await untilReady(broker, origin);
     const mcpUrl = `${origin}/mcp`;
     const bearers = await signInAll(mcpUrl, people);
+    if (tokenRows > 0) await addTokenRows(join(directory, 'store.sqlite'), tokenRows);
     return { mcpUrl, pid: broker.pid, bearer: (session) => bearers[session], stop };
   } catch (error) {
     const log = readFileSync(join(directory, 'log'), 'utf8');

@@ -2,7 +2,7 @@
  * How fast, and at what cost in memory, calls pass through a bridge between HTTP and stdio:
  *
  *   bun run bench [--seconds 3] [--warmup 1] [--rounds 3] [--sessions 1,20,100]
- *                 [--only pipe,supergateway,broker] [--json FILE]
+ *                 [--only pipe,supergateway,broker] [--token-rows 0] [--json FILE]
  *
  * Measured is a closed loop: every session calls the tool `noop` of the same light native child and
  * sends the next call when the last was answered. Contenders are the pipe alone (no HTTP, the upper
@@ -10,6 +10,9 @@
  * with OAuth. They take turns within each round, each started afresh, so that what else the machine
  * does hits all alike; each figure is the median of the rounds. Compare ratios, not figures of two
  * machines.
+ *
+ * `--token-rows N` puts N access tokens of other connections into the broker's store first: the cost
+ * of a call must not depend on how many there are.
  *
  * The load client is a process of its own with one raw connection per session; it checks id and
  * content of every answer, and the run fails (exit 1) if one is wrong. `client CPU` near 100 % says
@@ -20,7 +23,7 @@
 import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { lightChild } from '../support/light-child.ts';
-import { startBroker } from './broker.ts';
+import { brokerWith } from './broker.ts';
 import { summarize, table } from './summary.ts';
 import { startSupergateway, supergatewayRuntime } from './supergateway.ts';
 import { type Contender, type Turn, takeTurn } from './turn.ts';
@@ -32,15 +35,20 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '3' },
     sessions: { type: 'string', default: '1,20,100' },
     only: { type: 'string', default: 'pipe,supergateway,broker' },
+    'token-rows': { type: 'string', default: '0' },
     json: { type: 'string' },
   },
 });
 
+const tokenRows = Number(flags['token-rows']);
+if (!Number.isSafeInteger(tokenRows) || tokenRows < 0) {
+  throw new Error('--token-rows takes a whole number');
+}
 const child = lightChild();
 const contenders: Contender[] = [
   { kind: 'pipe', name: 'pipe' },
   { kind: 'bridge', name: 'supergateway', start: startSupergateway },
-  { kind: 'bridge', name: 'broker', start: startBroker },
+  { kind: 'bridge', name: 'broker', start: brokerWith(tokenRows) },
 ];
 const chosen = contenders.filter(({ name }) => flags.only.split(',').includes(name));
 if (chosen.length === 0) throw new Error(`--only names nothing that can be measured`);
