@@ -15,6 +15,7 @@ export async function readBody(
 ): Promise<Result<Uint8Array, BodyFault>> {
   const declared = Number(message.headers.get('content-length') ?? 0);
   if (declared > bytesMax) return err('too_large');
+  if (message instanceof Request && hasFixedLength(message)) return readWhole(message, bytesMax);
   if (message.body === null) return ok(new Uint8Array(0));
   const reader = message.body.getReader();
   const parts: Uint8Array[] = [];
@@ -31,6 +32,27 @@ export async function readBody(
       }
       parts.push(value);
     }
+  } catch {
+    return err('aborted');
+  }
+}
+
+/**
+ * Whether the header's length is that of the body (RFC 9112 section 6.3). Never so of an answer:
+ * `fetch` unpacks it, and says the length of what was packed.
+ */
+function hasFixedLength({ headers }: Request): boolean {
+  return headers.has('content-length') && !headers.has('transfer-encoding');
+}
+
+/** Without a stream, whose making alone took a quarter of the time of a call (Bun 1.4.5). */
+async function readWhole(
+  request: Request,
+  bytesMax: number,
+): Promise<Result<Uint8Array, BodyFault>> {
+  try {
+    const bytes = await request.bytes();
+    return bytes.byteLength > bytesMax ? err('too_large') : ok(bytes);
   } catch {
     return err('aborted');
   }
