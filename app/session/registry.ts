@@ -28,6 +28,13 @@ export interface OpenedSession {
   readonly session: OwnedSession;
 }
 
+/** What a session does, for a person who looks. */
+export interface SessionActivity {
+  /** Of its child; undefined while it has none. */
+  readonly pid: number | undefined;
+  readonly callsWaiting: number;
+}
+
 /** All sessions of the broker; each has a child of its own, and nobody shares one. */
 export interface SessionRegistry {
   /**
@@ -45,6 +52,10 @@ export interface SessionRegistry {
   endGrant(grantId: string, reason: string): Promise<void>;
   /** Ends the sessions of an account; their children are gone within a second. */
   endAccount(accountId: number, reason: string): Promise<void>;
+  /** Ends one session, as its client does with DELETE; false when there is none. */
+  endSession(idDigest: Digest, reason: string): Promise<boolean>;
+  /** What each session in memory does now, by the digest of its id. */
+  activity(): ReadonlyMap<Digest, SessionActivity>;
   /** Sessions that have a child or are about to; those that end count until it is gone. */
   readonly count: number;
   /**
@@ -157,6 +168,13 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
       const { accountId, clientId } = session.owner;
       return accountId === owner.accountId && clientId === owner.clientId ? session : undefined;
     },
+    async endSession(idDigest, reason) {
+      const session = sessions.get(idDigest);
+      if (session?.usable !== true) return options.store.sessions.delete(idDigest);
+      await session.end(reason);
+      return true;
+    },
+    activity: () => new Map([...sessions].map(([digest, { activity }]) => [digest, activity])),
     endGrant: (grantId, reason) =>
       endAll(
         (owner) => owner.grantId === grantId,

@@ -88,6 +88,10 @@ export class Session implements OwnedSession {
     return this.usable && this.#router.waiting === 0 ? this.#lastUsedAt : undefined;
   }
 
+  get activity(): { readonly pid: number | undefined; readonly callsWaiting: number } {
+    return { pid: this.#child?.pid, callsWaiting: this.#router.waiting };
+  }
+
   /**
    * Starts the child, opens the protocol and writes the row; resolves with the child's answer. To
    * be called once. After a failure, and when it rejects with a `StoreError`, nothing is left.
