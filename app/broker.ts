@@ -1,24 +1,24 @@
 import { availableParallelism } from 'node:os';
 import { within } from './base/clock.ts';
-import { createKeyring, type Keyring } from './base/keyring.ts';
-import { createMetrics, type Metrics } from './base/metrics.ts';
+import { createKeyring } from './base/keyring.ts';
+import { createMetrics } from './base/metrics.ts';
 import { asDigest } from './base/secret.ts';
-import { ownRevision, VERSION } from './base/version.ts';
-import { createSpawnBreaker, type SpawnBreaker } from './child/spawn-breaker.ts';
+import { VERSION } from './base/version.ts';
+import { createSpawnBreaker } from './child/spawn-breaker.ts';
 import { createSpawnQueue } from './child/spawn-queue.ts';
 import { createSupervisor } from './child/supervisor.ts';
 import type { Config } from './config.ts';
-import { type AccountTokens, createAccountTokens } from './forge/account-tokens.ts';
+import { createControlActions } from './control/actions.ts';
+import { ControlListenError, type ControlListener, listenControl } from './control/listener.ts';
+import { createAccountTokens } from './forge/account-tokens.ts';
 import { createBoundedFetch } from './forge/bounded-fetch.ts';
 import type { Forge } from './forge/forge.ts';
 import { createForgejo } from './forge/forgejo.ts';
-import { apiReference } from './http/api-reference.ts';
-import { authorizationPages } from './pages/authorization-pages.ts';
+import { type Built, mount } from './mount.ts';
 import { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
-import { createServer } from './server.ts';
 import { createSessionRegistry, type SessionRegistry } from './session/registry.ts';
 import { openStore, type Store } from './store/store.ts';
-import { StoreError, StoreOpenError } from './store/store-error.ts';
+import { StoreOpenError } from './store/store-error.ts';
 
 export { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
 
@@ -28,7 +28,6 @@ const SERVER_VERSIONS = ['2025-03-26', '2025-06-18', '2025-11-25'] as const;
 const DAY_MS = 24 * 3_600_000;
 const RETENTION = { unusedClientMs: 90 * DAY_MS, tombstoneMs: 365 * DAY_MS };
 const PRUNE_EVERY_MS = 10 * 60_000;
-const AUTHORIZATION_REQUESTS_MAX = 10_000;
 /** A start is a burst of work for one core, with a wait for the forge in it. */
 const SPAWNS_PER_CORE = 2;
 const HANDSHAKE_TIMEOUT_MS = 20_000;
@@ -60,16 +59,6 @@ export async function startBroker(config: Config, parts: BrokerParts): Promise<R
     await store.close();
     throw error;
   }
-}
-
-interface Built extends BrokerParts {
-  readonly metrics: Metrics;
-  readonly keyring: Keyring;
-  readonly store: Store;
-  readonly forge: Forge;
-  readonly tokens: AccountTokens;
-  readonly spawnBreaker: SpawnBreaker;
-  readonly sessions: SessionRegistry;
 }
 
 function open(config: Config, parts: Pick<Built, 'log' | 'clock' | 'metrics' | 'keyring'>): Store {
@@ -139,11 +128,17 @@ function createSessions(config: Config, parts: Omit<Built, 'sessions'>): Session
 async function listen(config: Config, built: Built): Promise<RunningBroker> {
   const { log, clock, metrics, store, tokens, sessions } = built;
   let stopping: Promise<void> | undefined;
-  const app = await mount(config, built, () => stopping !== undefined);
+  const app = await mount(
+    config,
+    { ...built, serverVersions: SERVER_VERSIONS },
+    () => stopping !== undefined,
+  );
+  const control = await openControl(config, built);
   const { hostname, port } = config.listen;
   try {
     app.listen({ hostname, port });
   } catch (error) {
+    await control?.stop();
     throw new StartFailure(
       `Cannot listen on ${hostname}:${port} (${codeOf(error)}). Is another broker running? ` +
         'Stop it, or choose another address with --listen, FJMCP_LISTEN or the key listen.',
@@ -163,6 +158,7 @@ async function listen(config: Config, built: Built): Promise<RunningBroker> {
     await sessions.stop();
     await within(clock, FLUSH_MS, drained);
     await app.server?.stop(true);
+    await control?.stop();
     const leftMs = Math.max(0, config.stopGraceMs - (clock.now() - startedAt));
     await within(clock, leftMs, tokens.idle());
     await store.close();
@@ -179,56 +175,16 @@ async function listen(config: Config, built: Built): Promise<RunningBroker> {
   };
 }
 
-function mount(config: Config, built: Built, stopping: () => boolean) {
-  const { publicOrigin, allowedOrigins } = config;
-  const { log, clock, metrics, store, forge, tokens, sessions } = built;
-  const status = {
-    version: VERSION,
-    git: ownRevision(),
-    store,
-    probeForge: async () => ((await forge.version()).ok ? ('up' as const) : ('away' as const)),
-    spawnsBlocked: () => built.spawnBreaker.open,
-    stopping,
-    clock,
-  };
-  return createServer({
-    publicOrigin,
-    boundary: {
-      log,
-      storeFailure: (error) => (error instanceof StoreError ? error.kind : undefined),
-      renderErrorPage: ({ status, title, detail }) =>
-        authorizationPages.problem({ status, title, paragraphs: [sentence(detail)], links: [] }),
-    },
-    requestLog: { log, clock, metrics },
-    status,
-    authorizationServer: {
-      ...built,
-      publicOrigin,
-      allowedOrigins,
-      accountTokens: tokens,
-      pages: authorizationPages,
-      forgejoUrl: config.forgejoUrl,
-      accessTokenTtlMs: config.accessTokenTtlMs,
-      refreshTokenTtlMs: config.refreshTokenTtlMs,
-      limits: { clientsMax: config.maxClients, requestsMax: AUTHORIZATION_REQUESTS_MAX },
-      redirectAllowlist: config.redirectAllowlist,
-      onGrantEnded: (grantId, reason) => {
-        sessions.endGrant(grantId, reason).catch((err: unknown) => {
-          log.error('session.end_failed', { grant: grantId, err });
-        });
-      },
-    },
-    protectedResource: {
-      ...{ store, sessions, publicOrigin, allowedOrigins, clock, log, metrics },
-      serverVersions: SERVER_VERSIONS,
-      bodyBytesMax: config.maxBodyBytes,
-    },
-    apiReference: (routes) => apiReference({ routes, publicOrigin, version: VERSION }),
-  });
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+async function openControl(config: Config, built: Built): Promise<ControlListener | undefined> {
+  const { controlSocketPath: path } = config;
+  if (path === undefined) return undefined;
+  try {
+    return await listenControl({ ...built, path, actions: createControlActions(built) });
+  } catch (error) {
+    if (error instanceof ControlListenError)
+      throw new StartFailure(error.message, { cause: error });
+    throw error;
+  }
 }
 
 function codeOf(error: unknown): string {

@@ -169,6 +169,15 @@ describe('settings: the defaults', () => {
     });
   });
 
+  it('put the control socket beside the store, unless it has a path of its own', () => {
+    expect(loaded().controlSocketPath).toBe('/var/lib/fjmcp/store.sqlite.control');
+    const own = loaded({ argv: ['--control-socket', 'broker.control'] });
+    expect(own.controlSocketPath).toBe('/work-dir/broker.control');
+    expect(faults({ argv: ['--control-socket', ''] })).toEqual([
+      '--control-socket (FJMCP_CONTROL_SOCKET, control_socket): must not be empty',
+    ]);
+  });
+
   it('resolve the store path, so that the log says which file it was', () => {
     expect(loaded({ env: { FJMCP_STORE_PATH: 'a.sqlite' } }).storePath).toBe('/work-dir/a.sqlite');
     expect(load().ok).toBe(true);

@@ -140,6 +140,7 @@ function testConfig(made: {
     forgejoRefreshTokenTtlMs: 730 * 60 * minuteMs,
     storePath: join(made.directory, 'store.sqlite'),
     storeKey: made.storeKey,
+    controlSocketPath: undefined,
     childCommand: [...DEMO_CHILD, '--url', made.forge.url],
     maxSessions: 100,
     maxSessionsPerUser: 50,
