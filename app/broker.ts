@@ -42,14 +42,16 @@ export async function startBroker(config: Config, parts: BrokerParts): Promise<R
   const keyring = createKeyring({ current: config.storeKey, random });
   const store = open(config, { ...parts, keyring, metrics });
   try {
-    await store.sessions.deleteAll();
     const removed = await store.clients.syncStatic(
       config.staticClients.map(({ secretSha256, ...client }) => ({
         ...client,
         secretDigest: secretSha256 === null ? null : asDigest(secretSha256),
       })),
     );
-    for (const grant of removed) log.info('grant.ended', { grant, reason: 'client_removed' });
+    for (const grant of removed) {
+      await store.sessions.endGrant(grant);
+      log.info('grant.ended', { grant, reason: 'client_removed' });
+    }
     const forge = connectForge(config, { ...parts, metrics });
     const tokens = createAccountTokens({ forge, accounts: store.accounts, clock, log, metrics });
     const spawnBreaker = createSpawnBreaker({ clock, log, metrics });
@@ -66,7 +68,7 @@ function open(config: Config, parts: Pick<Built, 'log' | 'clock' | 'metrics' | '
   const forgeOrigin = new URL(config.forgejoUrl).origin;
   try {
     const options = { path: config.storePath, forgeOrigin, keyring, clock, log, metrics };
-    return openStore({ ...options, retention: RETENTION });
+    return openStore({ ...options, retention: { ...RETENTION, sessionMs: config.sessionTtlMs } });
   } catch (error) {
     if (error instanceof StoreOpenError) throw new StartFailure(error.message, { cause: error });
     throw error;
@@ -117,6 +119,8 @@ function createSessions(config: Config, parts: Omit<Built, 'sessions'>): Session
       requestTimeoutMs: config.requestTimeoutMs,
       requestTimeoutTotalMs: config.requestTimeoutTotalMs,
       streamBufferBytesMax: config.maxStreamBufferBytes,
+      storedPerUserMax: config.maxStoredSessionsPerUser,
+      ttlMs: config.sessionTtlMs,
       idleTimeoutMs: config.sessionIdleTimeoutMs,
       handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
       stopGraceMs: config.stopGraceMs,
@@ -148,11 +152,13 @@ async function listen(config: Config, built: Built): Promise<RunningBroker> {
   const stopPruning = clock.every(PRUNE_EVERY_MS, () => {
     store.prune().catch((err: unknown) => log.error('store.prune_failed', { err }));
   });
+  const stopSweeps = sessions.sweep();
   log.info('broker.listening', { origin: config.publicOrigin, hostname, port: app.server?.port });
 
   const stop = async () => {
     const startedAt = clock.now();
     stopPruning();
+    stopSweeps();
     // Resolves only when every connection is done, so nobody waits for it: no new connections.
     const drained = app.server?.stop(false) ?? Promise.resolve();
     await sessions.stop();

@@ -47,6 +47,9 @@ export interface Config {
   /** Undefined: twice the number of cores. */
   readonly spawnConcurrency: number | undefined;
   readonly sessionIdleTimeoutMs: number;
+  /** After the last use. */
+  readonly sessionTtlMs: number;
+  readonly maxStoredSessionsPerUser: number;
   readonly accessTokenTtlMs: number;
   readonly refreshTokenTtlMs: number;
   /** Since the last sign of life. */

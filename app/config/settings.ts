@@ -128,8 +128,20 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     { help: 'Children that may start at the same time; others wait for their turn.' },
   ),
   sessionIdleTimeoutMs: one('SESSION_IDLE_TIMEOUT', 'DURATION', '15m', duration(1, TIMER_MAX_MS), {
-    help: 'A child without work for so long is stopped.',
+    help: 'A child without work for so long is stopped; its session goes on.',
   }),
+  sessionTtlMs: one('SESSION_TTL', 'DURATION', '30d', duration(60 * SECOND, YEARS), {
+    help: 'A session that nobody used for so long is forgotten.',
+  }),
+  maxStoredSessionsPerUser: one(
+    'MAX_STORED_SESSIONS_PER_USER',
+    'NUMBER',
+    '200',
+    count(1, 100_000),
+    {
+      help: 'Sessions of one person that are kept; beyond it the least recently used one ends.',
+    },
+  ),
   accessTokenTtlMs: one('ACCESS_TOKEN_TTL', 'DURATION', '8h', duration(SECOND, YEARS), {
     help: 'The life of an access token.',
   }),

@@ -1,49 +1,31 @@
 import type { Clock } from '../base/clock.ts';
-import type { RequestMessage } from '../base/message.ts';
-import { errorText, RPC_ERROR } from '../base/message.ts';
+import type { RequestId } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
 import type { SpawnBreaker, SpawnPass } from '../child/spawn-breaker.ts';
 import type { SpawnQueue } from '../child/spawn-queue.ts';
-import type { Child, SpawnFailure, Supervisor } from '../child/supervisor.ts';
+import type { Child, Supervisor } from '../child/supervisor.ts';
 import type { AccountTokens, FreshToken } from '../forge/account-tokens.ts';
 import type { ForgeFailure } from '../forge/forge.ts';
-import type { Answer } from './calls.ts';
-import { type ClientCapabilities, carriedCapabilities } from './capabilities.ts';
+import type { SessionState } from '../store/sessions.ts';
+import { carriedCapabilities } from './capabilities.ts';
+import { initializeRequest, type Opening, readOpening } from './handshake.ts';
+import { type OpenFailure, spawnFailure, tokenFailure } from './open-failure.ts';
+import { replayState } from './replay.ts';
 import type { Router } from './router.ts';
-
-/** The limits that stand in the way of a session. */
-export type SessionLimit = 'MAX_SESSIONS' | 'MAX_SESSIONS_PER_USER' | 'SPAWN_CONCURRENCY';
-
-/** Why there is no session now. Each `detail` is for the log, and may name paths. */
-export type OpenFailure =
-  | { readonly kind: 'limit'; readonly limit: SessionLimit }
-  /** The account's upstream token is refused, or the grant ended meanwhile. */
-  | { readonly kind: 'sign_in_again' }
-  | { readonly kind: 'forge_away'; readonly detail: string }
-  /** The child's program is not there. */
-  | { readonly kind: 'program'; readonly detail: string }
-  /** The program ran and did not become an MCP server. */
-  | { readonly kind: 'child_failed'; readonly detail: string }
-  /** The child's own JSON-RPC error, with the client's id. */
-  | { readonly kind: 'refused'; readonly answer: string }
-  | { readonly kind: 'stopping' };
 
 /** What the forge says after a child that failed to start. */
 export type ForgeProbe = 'up' | 'away' | 'token_refused';
 
 /** A child that has answered `initialize`. */
-export interface Attached {
+export interface Attached extends Opening {
   readonly child: Child;
-  /** The child's answer with the client's id. */
-  readonly answer: string;
-  readonly protocolVersion: string;
-  readonly tokenExpiresAt: number;
+  readonly token: FreshToken;
 }
 
 export interface AttachParts {
-  readonly tokens: Pick<AccountTokens, 'fresh'>;
+  readonly tokens: Pick<AccountTokens, 'fresh' | 'verify'>;
   readonly supervisor: Supervisor;
   readonly spawnQueue: SpawnQueue;
   readonly spawnBreaker: SpawnBreaker;
@@ -55,39 +37,33 @@ export interface AttachParts {
   readonly metrics: Metrics;
 }
 
-/** Bytes of a client's `initialize` params, which are kept in the session's row. */
-export const HANDSHAKE_BYTES_MAX = 64 * 1024;
-
-/** The client's `initialize` params as they are kept. */
-export function handshakeOf(initialize: RequestMessage): Result<string, OpenFailure> {
-  const handshake = JSON.stringify(initialize.params ?? {});
-  if (Buffer.byteLength(handshake) <= HANDSHAKE_BYTES_MAX) return ok(handshake);
-  const sentence = `the params of initialize have more than ${HANDSHAKE_BYTES_MAX} bytes`;
-  const answer = errorText(initialize.id, RPC_ERROR.invalidParams, sentence);
-  return err({ kind: 'refused', answer });
-}
-
 /**
- * A child ends when its token expires, so the token is renewed before each spawn: the session gets
- * the whole hour of a Forgejo token. One that is minutes old (a sign-in, another session) will do.
+ * A token that expires sooner is renewed: before a child is started, and by the sweep for the
+ * children that have it.
  */
-const TOKEN_LEAD_MS = 55 * 60_000;
+export const RENEWAL_LEAD_MS = 5 * 60_000;
 
 /** A session that needs a child. */
 export interface AttachingSession {
   readonly accountId: number;
   readonly shortId: string;
   readonly router: Router;
-  readonly initialize: RequestMessage;
-  /** Whether somebody has ended the session meanwhile; the failure's kind then says nothing. */
+  /** The id that the child's answer is to have. */
+  readonly id: RequestId;
+  /** The client's own `initialize` params. */
+  readonly params: unknown;
+  /** What a child before has been told; undefined at the first one. */
+  readonly replay: { readonly protocolVersion: string; readonly state: SessionState } | undefined;
+  /** Whether nobody needs the child any more; the failure's kind then says nothing. */
   readonly ended: () => boolean;
   readonly onChild: (child: Child) => void;
 }
 
 /**
  * Starts a session's child and opens the protocol with it: the account's token, a turn in the queue
- * of starts, the process, `initialize`. `onChild` is called as soon as there is a process, so that
- * whoever ends the session can stop it at any moment. After a failure no process is left.
+ * of starts, the process, `initialize`, and what the child before had been told. `onChild` is
+ * called as soon as there is a process, so that whoever ends the session can stop it at any moment.
+ * After a failure no process is left.
  */
 export async function attach(
   parts: AttachParts,
@@ -96,7 +72,7 @@ export async function attach(
   const pass = parts.spawnBreaker.pass();
   if (pass === undefined) return err(BREAKER_OPEN);
   try {
-    const fresh = await parts.tokens.fresh(session.accountId, TOKEN_LEAD_MS);
+    const fresh = await honouredToken(parts, session.accountId);
     if (!fresh.ok) {
       if (fresh.error.kind === 'try_later') pass.forgeAway();
       return err(tokenFailure(fresh.error));
@@ -122,126 +98,89 @@ const BREAKER_OPEN: OpenFailure = {
   detail: 'no program is started now: the last ones found the forge away',
 };
 
+/** A token that has not expired may be dead all the same: the person removed the application. */
+async function honouredToken(
+  { tokens }: AttachParts,
+  accountId: number,
+): Promise<Result<FreshToken, ForgeFailure>> {
+  const fresh = await tokens.fresh(accountId, RENEWAL_LEAD_MS);
+  if (!fresh.ok) return fresh;
+  switch (await tokens.verify(accountId)) {
+    case 'good':
+    case 'unknown':
+      return fresh;
+    case 'renewed':
+      return tokens.fresh(accountId, RENEWAL_LEAD_MS);
+    case 'signed_out':
+      return err({ kind: 'sign_in_again', detail: 'the forge does not honour the token' });
+  }
+}
+
 async function start(
   parts: AttachParts,
   session: AttachingSession,
-  { token, expiresAt }: FreshToken,
+  token: FreshToken,
   pass: SpawnPass,
 ): Promise<Result<Attached, OpenFailure>> {
-  const { router, initialize } = session;
+  const { router, replay } = session;
   const startedAt = parts.clock.now();
   const spawned = parts.supervisor.spawn({
-    token,
+    token: token.token,
     label: session.shortId,
     onLine: (line) => router.receive(line),
   });
   if (!spawned.ok) return err(spawnFailure(spawned.error));
   const child = spawned.value;
-  const capabilities = carriedCapabilities(initialize.params);
+  const capabilities = carriedCapabilities(session.params);
   router.connect(child, capabilities);
   session.onChild(child);
 
-  const text = initializeText(initialize, capabilities, parts.serverVersions);
+  const versions = replay === undefined ? parts.serverVersions : [replay.protocolVersion];
+  const params =
+    replay === undefined
+      ? session.params
+      : { ...(session.params as object), protocolVersion: replay.protocolVersion };
+  const request = initializeRequest(session.id, params, capabilities, versions);
   const limits = { idleMs: parts.handshakeTimeoutMs, totalMs: parts.handshakeTimeoutMs };
-  const answer = await router.ask({ ...initialize, params: undefined, text }, limits);
-  const opened = readAnswer(answer, parts.serverVersions);
+  const opened = readOpening(await router.ask(request, limits), parts.serverVersions);
   // A program that answers has asked the forge before, and a refusal is an answer.
   if (opened.ok || opened.error.kind === 'refused') pass.forgeUp();
   if (opened.ok) {
+    const replayed = await replayState(router, opened.value, replay, limits);
+    if (!replayed.ok) await child.stop('handshake_failed');
+    if (session.ended()) return err({ kind: 'stopping' });
+    if (!replayed.ok) return replayed;
     parts.metrics.childSpawnSeconds.observe((parts.clock.now() - startedAt) / 1000);
-    return ok({ child, ...opened.value, tokenExpiresAt: expiresAt });
+    return ok({ child, ...opened.value, token });
   }
   const exit = await child.stop('handshake_failed');
   if (session.ended()) return err({ kind: 'stopping' });
   const failure = opened.error;
   if (failure.kind !== 'silent') return err(failure);
   const detail = `${failure.detail} (exit code ${exit.code})`;
-  const silence = await silenceFailure(parts, token, detail);
+  const silence = await silenceFailure(parts, session.accountId, token.token, detail);
   if (silence.kind === 'forge_away') pass.forgeAway();
   else pass.forgeUp();
   return err(silence);
 }
 
-/**
- * The broker's own `initialize` for a client: with its name, and with what of its capabilities is
- * carried (MCP lifecycle, Initialization). An unknown version becomes the newest that is served.
- */
-function initializeText(
-  request: RequestMessage,
-  capabilities: ClientCapabilities,
-  serverVersions: readonly string[],
-): string {
-  const asked = (request.params ?? {}) as { protocolVersion?: unknown; clientInfo?: unknown };
-  const version = serverVersions.find((served) => served === asked.protocolVersion);
-  const params = {
-    protocolVersion: version ?? serverVersions.at(-1),
-    capabilities,
-    clientInfo: asked.clientInfo ?? { name: 'unknown', version: 'unknown' },
-  };
-  return JSON.stringify({ jsonrpc: '2.0', id: request.id, method: 'initialize', params });
-}
-
-type Opening = Result<
-  { readonly answer: string; readonly protocolVersion: string },
-  | Extract<OpenFailure, { kind: 'refused' | 'child_failed' }>
-  | { readonly kind: 'silent'; readonly detail: string }
->;
-
-function readAnswer(answer: Answer, serverVersions: readonly string[]): Opening {
-  switch (answer.kind) {
-    case 'answered': {
-      if (answer.failed) return err({ kind: 'refused', answer: answer.text });
-      const version = JSON.parse(answer.text).result?.protocolVersion;
-      const protocolVersion = serverVersions.find((served) => served === version);
-      // A version that we do not know is a protocol that we cannot carry (MCP lifecycle).
-      if (protocolVersion !== undefined) return ok({ answer: answer.text, protocolVersion });
-      return err({ kind: 'child_failed', detail: 'the program speaks no version that we know' });
-    }
-    case 'timed_out':
-      return err({ kind: 'silent', detail: 'the program did not answer initialize in time' });
-    case 'gone':
-      return err({ kind: 'silent', detail: 'the program ended before it answered initialize' });
-    case 'ambiguous':
-    case 'cancelled':
-    case 'full':
-    case 'too_many':
-      return err({ kind: 'child_failed', detail: 'the program could not be asked' });
-  }
-}
-
 /** forgejo-mcp leaves without a word when it cannot reach the forge, so the forge is asked. */
 async function silenceFailure(
   parts: AttachParts,
+  accountId: number,
   token: Secret,
   detail: string,
 ): Promise<OpenFailure> {
   switch (await parts.probeForge(token)) {
     case 'away':
       return { kind: 'forge_away', detail };
-    case 'token_refused':
+    case 'token_refused': {
+      // Renewed once: what is tried next has another token.
+      const verdict = await parts.tokens.verify(accountId, true);
+      if (verdict === 'renewed') return { kind: 'forge_away', detail };
       return { kind: 'sign_in_again' };
+    }
     case 'up':
       return { kind: 'child_failed', detail };
-  }
-}
-
-function tokenFailure(failure: ForgeFailure): OpenFailure {
-  switch (failure.kind) {
-    case 'sign_in_again':
-      return { kind: 'sign_in_again' };
-    case 'try_later':
-    case 'misconfigured':
-      return { kind: 'forge_away', detail: failure.detail };
-  }
-}
-
-function spawnFailure(failure: SpawnFailure): OpenFailure {
-  switch (failure.kind) {
-    case 'program_missing':
-      return { kind: 'program', detail: failure.detail };
-    case 'system':
-      return { kind: 'child_failed', detail: failure.detail };
-    case 'stopping':
-      return { kind: 'stopping' };
   }
 }

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from '../base/result.ts';
-import type { SessionLimit } from './attach.ts';
+import type { SessionLimit } from './open-failure.ts';
 import type { SessionOwner } from './owned-session.ts';
 
 /** What is looked at when one of several sessions must go. */

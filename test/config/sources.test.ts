@@ -151,6 +151,8 @@ describe('settings: the defaults', () => {
       maxSessions: 100,
       maxSessionsPerUser: 10,
       sessionIdleTimeoutMs: 15 * 60_000,
+      sessionTtlMs: 30 * 86_400_000,
+      maxStoredSessionsPerUser: 200,
       accessTokenTtlMs: 8 * 3_600_000,
       refreshTokenTtlMs: 90 * 86_400_000,
       requestTimeoutMs: 5 * 60_000,

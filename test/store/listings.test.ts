@@ -9,6 +9,7 @@ import {
   MINUTE,
   type Opened,
   open,
+  STORED_MAX,
   sessionOf,
   signIn,
 } from './harness.ts';
@@ -32,9 +33,9 @@ describe('the list of sessions', () => {
   it('names person, client and grant, the latest used first, and no handshake', async () => {
     const { sessions, listings } = opened.store;
     expect(await listings.sessions({}, 10)).toEqual([]);
-    await sessions.insert(sessionOf(opened.clock, annas, 'a'));
+    await sessions.insert(sessionOf(opened.clock, annas, 'a'), STORED_MAX);
     opened.clock.advance(MINUTE);
-    await sessions.insert(sessionOf(opened.clock, bobs, 'b'));
+    await sessions.insert(sessionOf(opened.clock, bobs, 'b'), STORED_MAX);
     const rows = await listings.sessions({}, 10);
     expect(rows.map(({ login, clientName }) => [login, clientName])).toEqual([
       ['Bob', 'Editor client-2'],
@@ -54,8 +55,8 @@ describe('the list of sessions', () => {
 
   it('holds those of one person, whatever the case of the login, and of one client', async () => {
     const { sessions, listings } = opened.store;
-    await sessions.insert(sessionOf(opened.clock, annas, 'a'));
-    await sessions.insert(sessionOf(opened.clock, bobs, 'b'));
+    await sessions.insert(sessionOf(opened.clock, annas, 'a'), STORED_MAX);
+    await sessions.insert(sessionOf(opened.clock, bobs, 'b'), STORED_MAX);
     const digests = async (filter: { login?: string; clientId?: string }) =>
       (await listings.sessions(filter, 10)).map(({ idDigest }) => idDigest);
     expect(await digests({ login: 'bob' })).toEqual([digestOf('b')]);
@@ -67,7 +68,7 @@ describe('the list of sessions', () => {
   it('is never longer than asked for', async () => {
     const { sessions, listings } = opened.store;
     for (const id of ['a', 'b', 'c']) {
-      await sessions.insert(sessionOf(opened.clock, annas, id));
+      await sessions.insert(sessionOf(opened.clock, annas, id), STORED_MAX);
     }
     expect(await listings.sessions({}, 2)).toHaveLength(2);
     expect(await listings.sessions({}, 3)).toHaveLength(3);
@@ -75,8 +76,8 @@ describe('the list of sessions', () => {
 
   it('finds a session by the beginning of its digest', async () => {
     const { sessions, listings } = opened.store;
-    await sessions.insert(sessionOf(opened.clock, annas, 'a'));
-    await sessions.insert(sessionOf(opened.clock, annas, 'b'));
+    await sessions.insert(sessionOf(opened.clock, annas, 'a'), STORED_MAX);
+    await sessions.insert(sessionOf(opened.clock, annas, 'b'), STORED_MAX);
     const digest = digestOf('a');
     expect(await listings.sessionsNamed(digest.slice(0, 8))).toEqual([digest]);
     expect(await listings.sessionsNamed(digest)).toEqual([digest]);

@@ -146,6 +146,8 @@ function testConfig(made: {
     maxSessionsPerUser: 50,
     spawnConcurrency: undefined,
     sessionIdleTimeoutMs: 15 * minuteMs,
+    sessionTtlMs: 30 * 24 * 60 * minuteMs,
+    maxStoredSessionsPerUser: 200,
     accessTokenTtlMs: 8 * 60 * minuteMs,
     refreshTokenTtlMs: 90 * 24 * 60 * minuteMs,
     requestTimeoutMs: 5 * minuteMs,
