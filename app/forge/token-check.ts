@@ -53,11 +53,10 @@ export function createTokenCheck(parts: {
     const renewed = await renew(account);
     if (!renewed.ok) return renewed.error.kind === 'sign_in_again' ? 'signed_out' : 'unknown';
     const again = await forge.user(renewed.value.token);
-    if (again.ok) return 'renewed';
-    const { generation } = renewed.value;
-    if (again.error.kind === 'refused') return refuse({ ...account, generation }, 'disabled');
-    if (again.error.kind !== 'sign_in_again') return 'unknown';
-    return refuse({ ...account, generation }, 'needs_sign_in');
+    const present = { ...account, generation: renewed.value.generation };
+    if (again.ok) return honours(again.value) ? 'renewed' : refuse(present, 'disabled');
+    if (again.error.kind === 'refused') return refuse(present, 'disabled');
+    return again.error.kind === 'sign_in_again' ? refuse(present, 'needs_sign_in') : 'unknown';
   };
 
   return (accountId, now = false) => {
