@@ -31,7 +31,7 @@ const PRUNE_EVERY_MS = 10 * 60_000;
 /** A start is a burst of work for one core, with a wait for the forge in it. */
 const SPAWNS_PER_CORE = 2;
 const HANDSHAKE_TIMEOUT_MS = 20_000;
-/** What answers that are ready need to leave; the process has two seconds from the signal. */
+/** What answers that are ready need at least; the process has two seconds from the signal. */
 const FLUSH_MS = 200;
 const USER_AGENT = `fjmcp-broker/${VERSION}`;
 
@@ -157,16 +157,16 @@ async function listen(config: Config, built: Built): Promise<RunningBroker> {
 
   const stop = async () => {
     const startedAt = clock.now();
+    const leftMs = () => Math.max(0, config.stopGraceMs - (clock.now() - startedAt));
     stopPruning();
     stopSweeps();
-    // Resolves only when every connection is done, so nobody waits for it: no new connections.
+    // No new connections; resolves when all open requests are answered, a person's way back too.
     const drained = app.server?.stop(false) ?? Promise.resolve();
     await sessions.stop();
-    await within(clock, FLUSH_MS, drained);
+    await within(clock, Math.max(FLUSH_MS, leftMs()), drained);
     await app.server?.stop(true);
     await control?.stop();
-    const leftMs = Math.max(0, config.stopGraceMs - (clock.now() - startedAt));
-    await within(clock, leftMs, tokens.idle());
+    await within(clock, leftMs(), tokens.idle());
     await store.close();
     log.info('broker.stopped', { ms: clock.now() - startedAt });
   };

@@ -80,6 +80,10 @@ function controlProcess(): ProcessControl {
       resolve(signal);
     });
   }
+  for (const stream of [process.stdout, process.stderr]) {
+    // Who reads the log may go away (a restarted journal, `| head`); people's sessions go on.
+    stream.on('error', () => undefined);
+  }
   for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
     process.on(event, (err: unknown) => {
       log.error('process.failed', { err });

@@ -34,6 +34,8 @@ export async function createServer(parts: ServerParts) {
     serve: {
       // Bun would let a second broker share the port silently, and sessions would be lost at random.
       reusePort: false,
+      // Its error pages show source code to whoever provokes one.
+      development: false,
       idleTimeout: IDLE_TIMEOUT_S,
       maxRequestBodySize: BODY_BYTES_BACKSTOP,
     },

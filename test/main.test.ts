@@ -182,7 +182,11 @@ describe('the program, told to end', () => {
     const token = `fjmcp_at_${'x'.repeat(43)}`;
     writeFileSync(
       preload,
-      `setTimeout(() => { void Promise.reject(new Error('lost ${token}')); });`,
+      `const timer = setInterval(() => {
+        if (process.listenerCount('unhandledRejection') === 0) return;
+        clearInterval(timer);
+        void Promise.reject(new Error('lost ${token}'));
+      });`,
     );
     const child = start(['--preload', preload, MAIN], enough());
     const rest = await until(child.stderr, 'process.failed');

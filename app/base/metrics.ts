@@ -69,7 +69,7 @@ function processMetrics({ counter, gauge, histogram }: Makers) {
     spawnsWaiting: gauge('spawns_waiting', 'Sessions that wait for their turn to start a child.'),
     spawnBreakerOpen: gauge(
       'spawn_breaker_open',
-      '1 while no child is started because the forge was away.',
+      'One while no child is started because the forge was away.',
     ),
     spawnBreakerChanges: counter(
       'spawn_breaker_changes_total',

@@ -1,13 +1,24 @@
 import { type Clock, within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import { createAllowance } from './allowance.ts';
 import { createLineReader } from './lines.ts';
+import { readPipe } from './pipe.ts';
 import { signalGroup } from './process-group.ts';
 import type { StderrLog } from './stderr.ts';
 import { climbStopLadder } from './stop-ladder.ts';
 
 /** Bytes that may wait for a child that does not read; one message alone may be longer. */
 export const STDIN_BYTES_MAX = 8 * 1024 * 1024;
+
+/**
+ * What a child may write in a second without being asked, in bytes and what lines cost beside them:
+ * 2,048 short messages, or 8 MiB. Each costs parsing, and often a place in a stream.
+ */
+const UNASKED_COST_PER_SECOND_MAX = 8 * 1024 * 1024;
+const UNASKED_LINE_COST = 4096;
+const EMPTY_LINE_COST = 256;
 
 /** How long what a dead child has written is still read: something it left may hold the pipes. */
 const PIPES_END_MS = 100;
@@ -50,30 +61,62 @@ export function superviseProcess(
     readonly graceMs: number;
     readonly clock: Clock;
     readonly log: Log;
+    readonly metrics: Metrics;
   },
 ): Child {
-  const { clock, graceMs, log } = options;
+  const { clock, graceMs, log, metrics } = options;
   const input = createInput(subprocess.stdin, () => void stop('closed_its_stdin'));
+  const unasked = createAllowance(UNASKED_COST_PER_SECOND_MAX, clock);
   let reason: string | undefined;
+  /** Messages sent that no line came for: as many lines cost nothing, however long. */
+  let asked = 0;
 
   const lines = createLineReader({
     lineBytesMax: options.lineBytesMax,
+    hasRoom: () => unasked.left,
     onLine(line, cut) {
-      if (cut) void stop('line_too_long');
-      else if (line !== '') options.onLine(line);
+      if (asked > 0) asked -= 1;
+      else unasked.spend(line === '' ? EMPTY_LINE_COST : UNASKED_LINE_COST + line.length);
+      if (cut) {
+        // Its rest may be endless.
+        stdout.cancel();
+        void stop('line_too_long');
+      } else if (line !== '') options.onLine(line);
     },
   });
   const onFault = (error: unknown): void => {
     log.error('child.reader_failed', { err: error });
     void stop('reader_failed');
   };
-  const stdout = readPipe(subprocess.stdout, (chunk) => lines.push(chunk), onFault);
-  const stderr = readPipe(subprocess.stderr, (chunk) => options.stderr.push(chunk), onFault);
+  let heldBack = false;
+  const watch = (limit: 'CHILD_STDOUT' | 'CHILD_STDERR') => ({
+    onFault,
+    onHeldBack() {
+      metrics.limitsReached.inc({ limit });
+      if (!heldBack) log.warn('child.held_back', { limit });
+      heldBack = true;
+    },
+  });
+  const stdout = readPipe(subprocess.stdout, {
+    ...watch('CHILD_STDOUT'),
+    take: lines.push,
+    allowance: unasked,
+  });
+  const { push, allowance } = options.stderr;
+  const stderr = readPipe(subprocess.stderr, { ...watch('CHILD_STDERR'), take: push, allowance });
+
+  void stdout.ended.then(async () => {
+    // A child that leaves closes its pipes a moment earlier; one that stays can answer nobody.
+    if (!(await within(clock, PIPES_END_MS, subprocess.exited))) void stop('closed_its_stdout');
+  });
 
   const exited = subprocess.exited.then(async () => {
     input.close();
     // What the child started and left behind is in its group; it may even hold the pipes open.
     signalGroup(subprocess.pid, 'SIGKILL');
+    // What is in the pipes of a dead child is bounded.
+    unasked.refill();
+    allowance.refill();
     // The exit is the end: no waiting for the end of a pipe without a limit.
     await within(clock, PIPES_END_MS, Promise.all([stdout.ended, stderr.ended]));
     stdout.cancel();
@@ -100,7 +143,16 @@ export function superviseProcess(
     return exited;
   }
 
-  return { pid: subprocess.pid, send: input.send, exited, stop };
+  return {
+    pid: subprocess.pid,
+    send(text) {
+      const sent = input.send(text);
+      if (sent.ok) asked += 1;
+      return sent;
+    },
+    exited,
+    stop,
+  };
 }
 
 interface Input {
@@ -162,23 +214,4 @@ function oneLine(text: string): string {
 /** A write whose promise nobody catches ends the whole broker when its child dies. */
 function settle(pending: unknown, done: () => void): void {
   if (pending instanceof Promise) pending.then(done, done);
-}
-
-function readPipe(
-  pipe: ReadableStream<Uint8Array>,
-  onChunk: (chunk: Uint8Array) => void,
-  onFault: (error: unknown) => void,
-): { readonly ended: Promise<void>; cancel(): void } {
-  const reader = pipe.getReader();
-  const run = async (): Promise<void> => {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      onChunk(value);
-    }
-  };
-  return {
-    ended: run().catch(onFault),
-    cancel: () => void reader.cancel().catch(() => undefined),
-  };
 }

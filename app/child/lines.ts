@@ -3,8 +3,11 @@ const CARRIAGE_RETURN = 0x0d;
 
 /** Turns the bytes of a pipe into lines; at most `lineBytesMax` bytes wait in it. */
 export interface LineReader {
-  /** Takes the next bytes of the pipe and gives out the lines that are complete now. */
-  push(chunk: Uint8Array): void;
+  /**
+   * Takes the next bytes of the pipe and gives out the lines that are complete now, as long as there
+   * is room for more. Returns how many bytes it took; the rest is to be pushed again.
+   */
+  push(chunk: Uint8Array): number;
   /** Gives out what stands behind the last line feed, if anything, at the end of the pipe. */
   flush(): void;
 }
@@ -16,8 +19,10 @@ export interface LineReader {
 export function createLineReader(options: {
   readonly lineBytesMax: number;
   readonly onLine: (line: string, cut: boolean) => void;
+  /** Asked after each line: whether the next one may be given out. */
+  readonly hasRoom?: () => boolean;
 }): LineReader {
-  const { lineBytesMax, onLine } = options;
+  const { lineBytesMax, onLine, hasRoom = () => true } = options;
   let parts: Uint8Array[] = [];
   let waitingBytes = 0;
   let skipping = false;
@@ -39,16 +44,18 @@ export function createLineReader(options: {
         if (skipping) skipping = false;
         else finish(chunk.subarray(start, end));
         start = end + 1;
+        if (!hasRoom()) return start;
       }
-      if (skipping || start === chunk.length) return;
+      if (skipping || start === chunk.length) return chunk.length;
       const rest = chunk.subarray(start);
       if (waitingBytes + rest.length > lineBytesMax) {
         skipping = true;
         finish(rest);
-        return;
+        return chunk.length;
       }
       parts.push(rest);
       waitingBytes += rest.length;
+      return chunk.length;
     },
     flush() {
       if (waitingBytes > 0) finish(new Uint8Array(0));

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { type Log, scrub } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Secret } from '../base/secret.ts';
+import { type Allowance, createAllowance } from './allowance.ts';
 import { createLineReader } from './lines.ts';
 
 /** Bytes of one line that reach the log. */
@@ -12,9 +13,16 @@ export const STDERR_LINES_PER_SECOND_MAX = 50;
 
 const WINDOW_MS = 1000;
 
+/** What is read in a second, in bytes and what lines cost beside them. */
+const STDERR_COST_PER_SECOND_MAX = 32 * 1024 * 1024;
+const LINE_COST = 4096;
+
 /** What a child writes to stderr, on its way to the log. */
 export interface StderrLog {
-  push(chunk: Uint8Array): void;
+  /** Nothing may be pushed while nothing of it is left. */
+  readonly allowance: Allowance;
+  /** Takes bytes as a line reader does. */
+  push(chunk: Uint8Array): number;
   /** Logs an unfinished last line and how many were left out; to be called at the pipe's end. */
   close(): void;
 }
@@ -32,6 +40,7 @@ export function createStderrLog(options: {
   readonly metrics: Metrics;
 }): StderrLog {
   const { token, clock, log, metrics } = options;
+  const allowance = createAllowance(STDERR_COST_PER_SECOND_MAX, clock);
   let windowStart = clock.now();
   let written = 0;
   let leftOut = 0;
@@ -43,7 +52,9 @@ export function createStderrLog(options: {
 
   const reader = createLineReader({
     lineBytesMax: STDERR_LINE_BYTES_MAX,
+    hasRoom: () => allowance.left,
     onLine(line, cut) {
+      allowance.spend(LINE_COST);
       if (clock.now() - windowStart >= WINDOW_MS) {
         tellLeftOut();
         windowStart = clock.now();
@@ -60,7 +71,12 @@ export function createStderrLog(options: {
   });
 
   return {
-    push: (chunk) => reader.push(chunk),
+    allowance,
+    push(chunk) {
+      const taken = reader.push(chunk);
+      allowance.spend(taken);
+      return taken;
+    },
     close() {
       reader.flush();
       tellLeftOut();

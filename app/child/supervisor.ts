@@ -92,6 +92,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         graceMs: options.stopGraceMs,
         clock: options.clock,
         log: childLog,
+        metrics,
       });
       children.add(child);
       metrics.childSpawns.inc({ outcome: 'started' });

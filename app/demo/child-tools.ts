@@ -1,3 +1,5 @@
+import { err, ok, type Result } from '../base/result.ts';
+
 /** Asks the forge's API as the person whose token the child holds. */
 export type ForgeApi = (
   method: 'GET' | 'POST',
@@ -7,7 +9,6 @@ export type ForgeApi = (
 
 export interface ToolResult {
   readonly content: readonly { readonly type: 'text'; readonly text: string }[];
-  readonly isError?: true;
 }
 
 type Arguments = Readonly<Record<string, unknown>>;
@@ -19,7 +20,8 @@ interface Tool {
   readonly run: (api: ForgeApi, args: Arguments) => Promise<unknown>;
 }
 
-const VERSION = '2.34.1-demo';
+/** What the tool and `initialize` say. */
+export const CHILD_VERSION = '2.34.1-demo';
 const TEXT = { type: 'string' } as const;
 const NUMBER = { type: 'number' } as const;
 
@@ -29,7 +31,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     description: 'Get the version of this server',
     properties: {},
     required: [],
-    run: async () => ({ version: VERSION }),
+    run: async () => `Forgejo MCP Server version: ${CHILD_VERSION}`,
   },
   get_my_user_info: {
     description: 'Get the user that the token belongs to',
@@ -55,11 +57,11 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   create_issue: {
     description: 'Create an issue in a repository',
     properties: { owner: TEXT, repo: TEXT, title: TEXT, body: TEXT },
-    required: ['owner', 'repo', 'title', 'body'],
+    required: ['owner', 'repo', 'title'],
     run: (api, args) =>
       api('POST', `${repoPath(args)}/issues`, {
         title: String(args.title),
-        body: String(args.body),
+        body: String(args.body ?? ''),
       }),
   },
 };
@@ -81,27 +83,25 @@ export function listTools(): unknown {
   return { tools };
 }
 
-/** Runs a tool; undefined when there is none of that name. What fails inside is a result. */
+/**
+ * Runs a tool; undefined when there is none of that name. What fails is a sentence for a JSON-RPC
+ * error: forgejo-mcp has no results that are errors.
+ */
 export async function callTool(
   api: ForgeApi,
   name: string,
   args: Arguments,
-): Promise<ToolResult | undefined> {
+): Promise<Result<ToolResult, string> | undefined> {
   const tool = Object.hasOwn(TOOLS, name) ? TOOLS[name] : undefined;
   if (tool === undefined) return undefined;
   const missing = tool.required.filter((argument) => args[argument] === undefined);
-  if (missing.length > 0) return failure(`missing arguments: ${missing.join(', ')}`);
+  if (missing.length > 0) return err(`missing arguments: ${missing.join(', ')}`);
   try {
-    return {
-      content: [{ type: 'text', text: JSON.stringify({ Result: await tool.run(api, args) }) }],
-    };
+    const text = JSON.stringify({ Result: await tool.run(api, args) });
+    return ok({ content: [{ type: 'text', text }] });
   } catch (error) {
-    return failure(error instanceof Error ? error.message : 'the tool failed');
+    return err(error instanceof Error ? error.message : 'the tool failed');
   }
-}
-
-function failure(text: string): ToolResult {
-  return { content: [{ type: 'text', text }], isError: true };
 }
 
 function repoPath({ owner, repo }: Arguments): string {

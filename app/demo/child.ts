@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { errorText, type Message, parseMessage, RPC_ERROR, resultText } from '../base/message.ts';
-import { callTool, type ForgeApi, listTools } from './child-tools.ts';
+import { CHILD_VERSION, callTool, type ForgeApi, listTools } from './child-tools.ts';
 
 /** A small stdio MCP server that behaves towards its parent as forgejo-mcp does. */
 const VERSIONS = ['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'];
@@ -70,8 +70,11 @@ async function answer(api: ForgeApi, request: Request): Promise<string> {
       const name = String(params.name);
       const args = (params.arguments ?? {}) as Readonly<Record<string, unknown>>;
       const result = await callTool(api, name, args);
-      if (result !== undefined) return resultText(id, result);
-      return errorText(id, RPC_ERROR.invalidParams, `tool '${name}' not found`);
+      if (result === undefined) {
+        return errorText(id, RPC_ERROR.invalidParams, `tool '${name}' not found: tool not found`);
+      }
+      if (!result.ok) return errorText(id, RPC_ERROR.internalError, result.error);
+      return resultText(id, result.value);
     }
     default:
       return errorText(id, RPC_ERROR.methodNotFound, `Method ${method} not found`);
@@ -82,7 +85,7 @@ function initializeResult(asked: unknown): unknown {
   return {
     protocolVersion: VERSIONS.find((version) => version === asked) ?? VERSIONS.at(-1),
     capabilities: { logging: {}, resources: {}, tools: { listChanged: true } },
-    serverInfo: { name: 'Forgejo MCP Server', version: '2.34.1-demo' },
+    serverInfo: { name: 'Forgejo MCP Server', version: CHILD_VERSION },
   };
 }
 

@@ -110,15 +110,24 @@ export class DemoClient {
     await this.finishAuthorization(await person.authorize(url, this.memory.redirectUrl));
   }
 
-  /** Opens a session. */
+  /**
+   * Opens a session. The SDK asks for a stream (GET) in the background and answers a 401 to it with
+   * a refresh of its own, which would race the caller's next step: so its answer is waited for.
+   */
   async connect(): Promise<Client> {
     const client = new Client({ name: 'fjmcp-demo-client', version: '1.0.0' });
+    const streamAnswered = Promise.withResolvers<void>();
     const transport = new StreamableHTTPClientTransport(this.mcpUrl, {
       authProvider: this.memory,
-      fetch: this.#fetch,
+      fetch: (url, init) => {
+        const answer = this.#fetch(url, init);
+        if (init?.method === 'GET') void answer.finally(streamAnswered.resolve).catch(() => {});
+        return answer;
+      },
     });
     // The SDK's own types disagree under exactOptionalPropertyTypes (sessionId).
     await client.connect(transport as Parameters<Client['connect']>[0]);
+    await streamAnswered.promise;
     this.#client = client;
     this.#transport = transport;
     return client;

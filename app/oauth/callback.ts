@@ -16,6 +16,7 @@ import { CALLBACK_DETAIL } from './reference/authorization.ts';
 import {
   clientView,
   deniedUrl,
+  destinationOf,
   forgeHostOf,
   type RunningRequest,
   restartUrl,
@@ -46,7 +47,7 @@ async function comeBack(request: Request, parts: AuthorizationServerParts): Prom
   if (!signedIn.ok) return signInFailed(signedIn.error, running, parts);
   // The one account that may pass without a question is the one that the person saw and approved.
   if (signedIn.value.id === running.row.shownAccountId) {
-    return seeOther(await issueCode(running, signedIn.value, parts));
+    return answerClient(await issueCode(running, signedIn.value, parts), running, parts);
   }
   return askWho(signedIn.value, running, parts);
 }
@@ -100,7 +101,7 @@ async function forgeRefused(
     await parts.store.authorizationRequests.delete(running.row.digest);
     parts.metrics.authorizations.inc({ outcome: 'denied' });
     parts.log.info('authorization.denied', { client: running.row.clientId, by: 'forge' });
-    return seeOther(deniedUrl(running, parts.publicOrigin));
+    return answerClient(deniedUrl(running, parts.publicOrigin), running, parts);
   }
   const passing = error === 'server_error' || error === 'temporarily_unavailable';
   return signInFailed(
@@ -160,6 +161,20 @@ function problemOf(
       return { kind: 'account_refused', login, reason, forgeHost, backUrl };
     }
   }
+}
+
+/**
+ * Sends the person on to the client. A browser that opens a program for a private-use URI stays where
+ * it is: after a redirect that is the page before, which says that Forgejo comes next. So there a
+ * page of ours stands in between.
+ */
+function answerClient(
+  url: string,
+  { known }: RunningRequest,
+  parts: AuthorizationServerParts,
+): Response {
+  if (known.target.kind !== 'private_use') return seeOther(url);
+  return parts.pages.goingOn({ to: 'client', url, destination: destinationOf(known.target) });
 }
 
 /** Names the account that came back and asks, since the person has not seen this name yet. */

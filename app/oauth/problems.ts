@@ -84,7 +84,9 @@ export function describeProblem(problem: Problem): ProblemView {
         'This sign-in is already over',
         [
           'It was used before, or it waited too long. If your application is connected, you can close this page.',
-          'If it is not, start again.',
+          problem.restartUrl === null
+            ? 'If it is not, go back to your application and connect from there once more.'
+            : 'If it is not, start again.',
         ],
         restartLink(problem.restartUrl),
       );

@@ -72,7 +72,7 @@ export function destinationOf(target: RedirectTarget): string {
     case 'loopback':
       return 'the program on your computer';
     case 'private_use':
-      return `the program for ${target.scheme}: links`;
+      return `the program for “${target.scheme}:” links`;
   }
 }
 

@@ -11,12 +11,9 @@ import type { ForgeFailure } from '../forge/forge.ts';
 import type { SessionState } from '../store/sessions.ts';
 import { carriedCapabilities } from './capabilities.ts';
 import { initializeRequest, type Opening, readOpening } from './handshake.ts';
-import { type OpenFailure, spawnFailure, tokenFailure } from './open-failure.ts';
+import { type ForgeProbe, type OpenFailure, spawnFailure, tokenFailure } from './open-failure.ts';
 import { replayState } from './replay.ts';
 import type { Router } from './router.ts';
-
-/** What the forge says after a child that failed to start. */
-export type ForgeProbe = 'up' | 'away' | 'token_refused';
 
 /** A child that has answered `initialize`. */
 export interface Attached extends Opening {
@@ -54,8 +51,8 @@ export interface AttachingSession {
   readonly params: unknown;
   /** What a child before has been told; undefined at the first one. */
   readonly replay: { readonly protocolVersion: string; readonly state: SessionState } | undefined;
-  /** Whether nobody needs the child any more; the failure's kind then says nothing. */
-  readonly ended: () => boolean;
+  /** Aborts when nobody needs the child any more; the failure's kind then says nothing. */
+  readonly end: AbortSignal;
   readonly onChild: (child: Child) => void;
 }
 
@@ -72,16 +69,14 @@ export async function attach(
   const pass = parts.spawnBreaker.pass();
   if (pass === undefined) return err(BREAKER_OPEN);
   try {
-    const fresh = await honouredToken(parts, session.accountId);
-    if (!fresh.ok) {
-      if (fresh.error.kind === 'try_later') pass.forgeAway();
-      return err(tokenFailure(fresh.error));
-    }
+    const fresh = await unlessEnded(session.end, () => honouredToken(parts, session.accountId));
+    if (fresh === undefined) return err({ kind: 'stopping' });
+    if (!fresh.ok) return err(tokenFailure(fresh.error));
     // Not before the token: who waits for the forge must not keep others from starting.
     const turn = await parts.spawnQueue.turn(session.accountId);
     if (!turn.ok) return err({ kind: 'limit', limit: 'SPAWN_CONCURRENCY' });
     try {
-      if (session.ended()) return err({ kind: 'stopping' });
+      if (session.end.aborted) return err({ kind: 'stopping' });
       if (!pass.good) return err(BREAKER_OPEN);
       return await start(parts, session, fresh.value, pass);
     } finally {
@@ -148,37 +143,52 @@ async function start(
   if (opened.ok) {
     const replayed = await replayState(router, opened.value, replay, limits);
     if (!replayed.ok) await child.stop('handshake_failed');
-    if (session.ended()) return err({ kind: 'stopping' });
+    if (session.end.aborted) return err({ kind: 'stopping' });
     if (!replayed.ok) return replayed;
     parts.metrics.childSpawnSeconds.observe((parts.clock.now() - startedAt) / 1000);
     return ok({ child, ...opened.value, token });
   }
   const exit = await child.stop('handshake_failed');
-  if (session.ended()) return err({ kind: 'stopping' });
   const failure = opened.error;
   if (failure.kind !== 'silent') return err(failure);
   const detail = `${failure.detail} (exit code ${exit.code})`;
-  const silence = await silenceFailure(parts, session.accountId, token.token, detail);
+  const { accountId } = session;
+  const silence = await unlessEnded(session.end, () =>
+    silenceFailure(parts, { accountId, token: token.token, detail }),
+  );
+  if (silence === undefined) return err({ kind: 'stopping' });
   if (silence.kind === 'forge_away') pass.forgeAway();
   else pass.forgeUp();
   return err(silence);
 }
 
+/** The forge may be slow: who ended the session, and the client, do not wait for it any more. */
+async function unlessEnded<T>(end: AbortSignal, work: () => Promise<T>): Promise<T | undefined> {
+  if (end.aborted) return undefined;
+  const ended = Promise.withResolvers<undefined>();
+  const onEnd = () => ended.resolve(undefined);
+  end.addEventListener('abort', onEnd);
+  try {
+    const done = await Promise.race([work(), ended.promise]);
+    return end.aborted ? undefined : done;
+  } finally {
+    end.removeEventListener('abort', onEnd);
+  }
+}
+
 /** forgejo-mcp leaves without a word when it cannot reach the forge, so the forge is asked. */
 async function silenceFailure(
   parts: AttachParts,
-  accountId: number,
-  token: Secret,
-  detail: string,
+  { accountId, token, detail }: { accountId: number; token: Secret; detail: string },
 ): Promise<OpenFailure> {
   switch (await parts.probeForge(token)) {
     case 'away':
       return { kind: 'forge_away', detail };
     case 'token_refused': {
-      // Renewed once: what is tried next has another token.
+      // Dead before its time: either a renewal helps, or the person must sign in and the account's
+      // state has to say so, else clients would refresh their own token and come back for ever.
       const verdict = await parts.tokens.verify(accountId, true);
-      if (verdict === 'renewed') return { kind: 'forge_away', detail };
-      return { kind: 'sign_in_again' };
+      return verdict === 'signed_out' ? { kind: 'sign_in_again' } : { kind: 'forge_away', detail };
     }
     case 'up':
       return { kind: 'child_failed', detail };

@@ -13,6 +13,8 @@ export interface KeptEvent {
   /** undefined marks the end of a stream that ended without a word. */
   readonly text: string | undefined;
   readonly last: boolean;
+  /** Whether some connection has taken it. */
+  readonly taken: () => boolean;
   /** Takes it out of its stream; called once. */
   readonly drop: () => void;
   /** Whether nothing but its client's own pace keeps it from being delivered. */
@@ -67,7 +69,8 @@ export class EventRing {
     for (const slot of this.#slots) {
       if (this.#bytes <= this.#bytesMax) return;
       if (this.#slots.size === 1 && slot.event.awaited()) return;
-      this.#metrics.limitsReached.inc({ limit: 'MAX_STREAM_BUFFER' });
+      // What was delivered leaves as a matter of course.
+      if (!slot.event.taken()) this.#metrics.limitsReached.inc({ limit: 'MAX_STREAM_BUFFER' });
       this.#drop(slot);
     }
   }

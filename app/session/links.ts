@@ -29,6 +29,7 @@ interface Attempt {
   placed: boolean;
   child: Child | undefined;
   stopped: StopReason | undefined;
+  readonly end: AbortController;
 }
 
 /** What a start needs, all but what the links know themselves. */
@@ -39,7 +40,7 @@ export interface LinksParts {
   readonly idleTimeoutMs: number;
   /** Starts a child (`attach`). */
   readonly attach: (
-    how: Start & Pick<AttachingSession, 'router' | 'ended' | 'onChild'>,
+    how: Start & Pick<AttachingSession, 'router' | 'end' | 'onChild'>,
   ) => Promise<Result<Attached, OpenFailure>>;
   readonly createRouter: () => Router;
   /** Makes room for one more child, at somebody's cost; `take` is called as soon as it is sure of it. */
@@ -93,7 +94,8 @@ export class Links {
    */
   async start(how: Start): Promise<Result<Attached, OpenFailure>> {
     const placed = this.#current !== undefined;
-    const attempt: Attempt = { placed, child: undefined, stopped: undefined };
+    const end = new AbortController();
+    const attempt: Attempt = { placed, child: undefined, stopped: undefined, end };
     this.#attempts.add(attempt);
     try {
       const room = placed ? undefined : await this.#parts.makeRoom(() => this.#take(attempt));
@@ -102,7 +104,7 @@ export class Links {
       const router = this.#parts.createRouter();
       const attached = await this.#parts.attach({
         ...{ ...how, router },
-        ended: () => attempt.stopped !== undefined,
+        end: end.signal,
         onChild: (child) => {
           attempt.child = child;
           void child.exited.then(() => router.failAll());
@@ -124,6 +126,7 @@ export class Links {
   async stop(why: StopReason): Promise<void> {
     const begun = [...this.#attempts].map((attempt) => {
       attempt.stopped ??= why;
+      attempt.end.abort();
       return attempt.child?.stop(why);
     });
     if (this.#current !== undefined) this.#end(this.#current, why);

@@ -20,6 +20,9 @@ export type OpenFailure =
   | { readonly kind: 'session_gone' }
   | { readonly kind: 'stopping' };
 
+/** What the forge says after a child that failed to start. */
+export type ForgeProbe = 'up' | 'away' | 'token_refused';
+
 /** Why there is no token, in the words of who waits for a session. */
 export function tokenFailure(failure: ForgeFailure): OpenFailure {
   switch (failure.kind) {

@@ -12,9 +12,8 @@ import type { Session, SessionParts } from './session.ts';
 import { createSessionMap } from './session-map.ts';
 
 export type { RequestMessage } from '../base/message.ts';
-export type { ForgeProbe } from './attach.ts';
 export type { PostedCalls } from './call-group.ts';
-export type { OpenFailure } from './open-failure.ts';
+export type { ForgeProbe, OpenFailure } from './open-failure.ts';
 export type { OwnedSession, SessionOwner } from './owned-session.ts';
 export type { EventSource, StreamEvent } from './stream.ts';
 export type { Listening } from './streams.ts';

@@ -105,6 +105,7 @@ export class Stream {
     const sequence = this.#lastSequence;
     const event: KeptEvent = {
       ...{ sequence, text, last },
+      taken: () => this.#takenSequence >= sequence,
       drop: () => this.#forget(sequence),
       awaited: () => this.#awaits(sequence),
     };

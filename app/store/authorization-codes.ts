@@ -12,6 +12,7 @@ export interface NewAuthorizationCode {
   readonly requestDigest: Digest;
   readonly clientId: string;
   readonly accountId: number;
+  /** As in the authorization request, empty included: the token request has to repeat it. */
   readonly redirectUri: string;
   readonly codeChallenge: string;
   readonly resource: string;

@@ -9,9 +9,10 @@ export type AuthorizationStage = 'consent' | 'forge' | 'confirm';
 
 /** A login on its way (RFC 6749 section 4.1.1). It is deleted when its code is issued. */
 export interface AuthorizationRequest {
-  /** Of the transaction id in the form. */
+  /** Of a random value; names the request in the forms of our pages, where it proves nothing. */
   readonly digest: Digest;
   readonly clientId: string;
+  /** As the client sent it; empty when it sent none and means the only one it has registered. */
   readonly redirectUri: string;
   readonly codeChallenge: string;
   /** The client's `state`, sealed in the row. */

@@ -40,6 +40,22 @@ describe('line reader (MCP transports, stdio)', () => {
     ]);
   });
 
+  it('P1: takes no byte beyond the line for which there was room', () => {
+    const lines: string[] = [];
+    const reader = createLineReader({
+      lineBytesMax: 100,
+      onLine: (line) => lines.push(line),
+      hasRoom: () => lines.length < 2,
+    });
+    const chunk = bytes('one\ntwo\nthree\nfo');
+    const taken = reader.push(chunk);
+    expect([taken, lines]).toEqual([8, ['one', 'two']]);
+    lines.length = 0;
+    expect(reader.push(chunk.subarray(taken))).toBe(chunk.length - taken);
+    reader.push(bytes('ur\n'));
+    expect(lines).toEqual(['three', 'four']);
+  });
+
   it('P1: cuts a line that is too long and complete within one chunk', () => {
     expect(read([bytes('12345\nab\n')], 4)).toEqual([
       { line: '1234', cut: true },

@@ -230,6 +230,34 @@ describe('stdout of a child (MCP transports, stdio)', () => {
     expect(await talk.child.exited).toMatchObject({ reason: 'line_too_long' });
   });
 
+  it('stops a child that has closed its stdout and lives on', async () => {
+    const talk = new Talk(setUp().supervisor);
+    await talk.tool('echo');
+    talk.start('mute');
+    expect(await talk.child.exited).toMatchObject({ reason: 'closed_its_stdout' });
+  });
+
+  it('holds a child back that writes without end, says so once, and reads its answers', async () => {
+    const { supervisor, memory } = setUp();
+    const talk = new Talk(supervisor);
+    await talk.tool('flood', { to: 'stdout', text: 'x'.repeat(1000) });
+    while (memory.of('child.held_back').length === 0) await Bun.sleep(5);
+    talk.start('echo', { still: 'here' });
+    for (let line = ''; !line.includes('still'); ) line = await talk.line();
+    await talk.child.stop('test');
+    expect(memory.of('child.held_back')).toMatchObject([{ limit: 'CHILD_STDOUT' }]);
+  });
+
+  it('does not hold a child back for what it was asked', async () => {
+    const { supervisor, memory } = setUp([], { messageBytesMax: 64 * 1024 * 1024 });
+    const talk = new Talk(supervisor);
+    for (let n = 0; n < 3; n += 1) {
+      const text = 'x'.repeat(5 * 1024 * 1024);
+      expect(await talk.tool<object>('echo', { text })).toEqual({ text });
+    }
+    expect(memory.of('child.held_back')).toEqual([]);
+  });
+
   it('P5: drains a flood on stderr, logs a bounded part of it and goes on answering', async () => {
     const { supervisor, memory } = setUp();
     const talk = new Talk(supervisor);

@@ -5,7 +5,7 @@ const MAKE_ONE = "make one: (umask 077; head -c 32 /dev/urandom > '/etc/fjmcp/st
 const key = (file: object | string | Uint8Array) => ({ files: { '/etc/fjmcp/store.key': file } });
 
 describe('store key', () => {
-  it('is not made in silence: without one the fault holds the command that makes it', () => {
+  it('[GHSA-g53w-w6mj-hrpp] is not made in silence: without one the fault holds the command that makes it', () => {
     const told = faults({ env: { FJMCP_STORE_KEY_FILE: undefined } });
     expect(told).toHaveLength(1);
     expect(told[0]).toStartWith(

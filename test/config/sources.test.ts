@@ -187,7 +187,7 @@ describe('settings: the defaults', () => {
 });
 
 describe('CHILD_COMMAND', () => {
-  it('S11: is split once at spaces, the internal address filled in, the program made absolute', () => {
+  it('[CVE-2026-55887] S11: is split once at spaces, the internal address filled in, the program made absolute', () => {
     const { childCommand } = loaded({
       env: { FJMCP_FORGEJO_INTERNAL_URL: 'http://10.0.0.2:3000/' },
     });
@@ -200,7 +200,7 @@ describe('CHILD_COMMAND', () => {
     ]);
   });
 
-  it('S11: is an array in the file, taken word by word', () => {
+  it('[OX STDIO cluster Apr 2026] S11: is an array in the file, taken word by word', () => {
     const config = loaded({
       ...withFile('child_command = ["./my program", "--name", "a b; rm -rf /"]'),
       programs: { '/work-dir/./my program': '/work-dir/my program' },

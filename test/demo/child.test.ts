@@ -205,7 +205,6 @@ describe("the demo child's tools", () => {
     for (const [name, args, expected] of outcomes) {
       send(call(name, args));
       const { result } = await next();
-      expect(result.isError).toBeUndefined();
       const last = calls.at(-1);
       expect(`${last?.method} ${last?.path}`).toBe(expected);
       expect(last).toMatchObject({ authorization: 'token the-token', userAgent: 'agent/1' });
@@ -214,21 +213,21 @@ describe("the demo child's tools", () => {
     expect(JSON.parse(calls.at(-1)?.body ?? '')).toEqual({ title: 't', body: 'ž' });
   });
 
-  it('tell of a refusal and of missing arguments in their result', async () => {
+  it('tell of a refusal and of missing arguments in a JSON-RPC error', async () => {
     const { send, next } = start(
       forge(({ path }) =>
         path.endsWith('version') ? version() : new Response('', { status: 401 }),
       ).url,
     );
     send(call('get_my_user_info'));
-    expect((await next()).result).toMatchObject({
-      isError: true,
-      content: [{ text: 'the forge answered 401 to GET /user' }],
+    expect((await next()).error).toEqual({
+      code: -32603,
+      message: 'the forge answered 401 to GET /user',
     });
     send(call('create_issue', { owner: 'ann' }));
-    expect((await next()).result).toMatchObject({
-      isError: true,
-      content: [{ text: 'missing arguments: repo, title, body' }],
+    expect((await next()).error).toEqual({
+      code: -32603,
+      message: 'missing arguments: repo, title',
     });
   });
 

@@ -87,7 +87,7 @@ describe('host guard', () => {
     expect(await statusOf(port, absolute)).toBe(403);
   });
 
-  it('S4: no forwarded header makes up for the Host', async () => {
+  it('[GHSA-g53w-w6mj-hrpp] S4: no forwarded header makes up for the Host', async () => {
     const port = serve('https://mcp.example.org');
     const request =
       'GET / HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: mcp.example.org\r\nForwarded: host=mcp.example.org\r\nConnection: close\r\n\r\n';

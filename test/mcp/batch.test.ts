@@ -18,7 +18,7 @@ function march() {
 
 describe('batches (MCP 2025-03-26 transports)', () => {
   for (const version of ['2025-06-18', '2025-11-25']) {
-    it(`T4: T5: are refused in sessions of ${version}`, async () => {
+    it(`T4, T5: are refused in sessions of ${version}`, async () => {
       const { send, alice } = resourceUnderTest();
       alice.protocolVersion = version;
       const headers = { 'mcp-protocol-version': '2025-03-26' };
@@ -67,7 +67,7 @@ describe('batches (MCP 2025-03-26 transports)', () => {
     expect((await send([PING], { session: 's-unknown' })).status).toBe(404);
   });
 
-  it('T5: T6: are accepted with 202 when nothing in them is a request', async () => {
+  it('T5, T6: are accepted with 202 when nothing in them is a request', async () => {
     const { send, alice } = march();
     const response = await send([NOTE, ANSWER], SESSION);
     expect(response.status).toBe(202);

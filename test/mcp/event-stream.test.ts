@@ -46,7 +46,7 @@ describe('event stream', () => {
     expect(source.closed).toBe(true);
   });
 
-  it('T9: T10: sends an event that only tells an id, and when to come back', async () => {
+  it('T9, T10: sends an event that only tells an id, and when to come back', async () => {
     const { source, read } = open();
     source.push('', { retryMs: 1000 });
     expect(await read()).toBe(OPENING);

@@ -21,7 +21,7 @@ function listens() {
 }
 
 describe('GET of /mcp (MCP transports, Listening for Messages)', () => {
-  it('T13: is refused with 405 without a session, and T30: is no old transport', async () => {
+  it('T13, T30: is refused with 405 without a session, as a client of the old transport expects', async () => {
     const { send, sessions } = resourceUnderTest();
     const response = await send(undefined, {
       method: 'GET',

@@ -90,7 +90,7 @@ const HEAD = (port: number, ...more: string[]) =>
   ].join('\r\n');
 
 describe('slow answers over a real connection', () => {
-  it('T7: T11: comes as one event of a stream that then ends', async () => {
+  it('T7, T11: comes as one event of a stream that then ends', async () => {
     const server = serve();
     const { release, answer } = await slowCall(server);
     server.clock.advance(QUICK_ANSWER_MS);

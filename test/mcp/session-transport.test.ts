@@ -242,7 +242,7 @@ describe('session header', () => {
     expect(alice.ends).toEqual([]);
   });
 
-  it('S5: B6: nor for another client of the same account', async () => {
+  it('S5, B6: nor for another client of the same account', async () => {
     const { send, store } = resourceUnderTest();
     const other = tokenNamed('other-client');
     store.put(other, { clientId: 'client-2', grantId: 'grant-2' });

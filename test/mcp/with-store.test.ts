@@ -106,7 +106,30 @@ async function allow(broker: Whole, name: string, accountId: number, clientId: s
 }
 
 describe('the protected resource on the real store and registry', () => {
-  it('T18: T21: opens a session, answers in it, ends it', async () => {
+  it('T4, T5: answers a batch in a session of 2025-03-26, and in no other', async () => {
+    const broker = whole();
+    const { token } = await allow(broker, 'anna', 1, 'client-1');
+    const batch = [
+      { jsonrpc: '2.0', id: 1, method: 'tools/list' },
+      { jsonrpc: '2.0', method: 'notifications/initialized' },
+      PING,
+    ];
+    for (const [version, status] of [
+      ['2025-03-26', 200],
+      ['2025-06-18', 400],
+    ] as const) {
+      const params = { ...INITIALIZE.params, protocolVersion: version };
+      const opened = await broker.send({ ...INITIALIZE, params }, { token });
+      const session = opened.headers.get('mcp-session-id') ?? '';
+      const answer = await broker.send(batch, { token, session });
+      expect(answer.status).toBe(status);
+      if (status !== 200) continue;
+      const ids = ((await answer.json()) as { id: number }[]).map(({ id }) => id);
+      expect(ids.toSorted()).toEqual([1, 7]);
+    }
+  });
+
+  it('T18, T21: opens a session, answers in it, ends it', async () => {
     const broker = whole();
     const { token } = await allow(broker, 'anna', 1, 'client-1');
     const session = await broker.openSession(token);
@@ -132,7 +155,7 @@ describe('the protected resource on the real store and registry', () => {
     expect(broker.sessions.count).toBe(0);
   });
 
-  it('B2: B5: an ended grant is refused from the next request on', async () => {
+  it('B2, B5: an ended grant is refused from the next request on', async () => {
     const broker = whole();
     const { grant, token } = await allow(broker, 'anna', 1, 'client-1');
     const session = await broker.openSession(token);

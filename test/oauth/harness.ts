@@ -125,10 +125,6 @@ export class TestServer {
     return this.#app.handle(new Request(new URL(url, ORIGIN), init));
   }
 
-  /** For clients that take a `fetch` of their own. */
-  readonly customFetch = (url: string | URL | Request, init?: RequestInit): Promise<Response> =>
-    this.fetch(String(url), init);
-
   async register(metadata: Record<string, unknown> = {}): Promise<Registered> {
     const response = await this.fetch('/oauth/register', {
       method: 'POST',

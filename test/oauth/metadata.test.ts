@@ -78,7 +78,7 @@ describe('authorization server metadata (RFC 8414)', () => {
     expect(body.grant_types_supported).not.toContain('implicit');
   });
 
-  it('[CVE-2025-6514] is made of the configured public URL, whatever the request says', async () => {
+  it('[CVE-2025-6514] [GHSA-g53w-w6mj-hrpp] is made of the configured public URL, whatever the request says', async () => {
     const expected = await metadata();
     const lies = {
       host: 'evil.example',

@@ -68,8 +68,8 @@ describe('a redirect URI that somebody wants to register', () => {
   };
   for (const [why, uris] of Object.entries(refused)) {
     it(`R3: is refused for ${why}`, () => {
-      for (const uri of uris)
-        expect({ uri, target: redirectTarget(uri, ALLOWLIST) }).toEqual({ uri });
+      const taken = uris.filter((uri) => redirectTarget(uri, ALLOWLIST) !== undefined);
+      expect(taken).toEqual([]);
     });
   }
 

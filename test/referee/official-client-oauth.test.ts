@@ -20,7 +20,7 @@ import type {
 } from '@modelcontextprotocol/sdk/shared/auth.js';
 import { ClientMemory, DEMO_REDIRECT_URI } from '../../app/demo/client.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
-import { connect, transportOf, whoIs } from './sdk-client.ts';
+import { connect, RefereeTransport, whoIs } from './sdk-client.ts';
 
 let system: TestSystem;
 beforeAll(async () => {
@@ -70,7 +70,7 @@ async function codeFor(
 async function ownerOf(tokens: OAuthTokens): Promise<string> {
   const memory = new ClientMemory('Holder of tokens');
   memory.current = tokens;
-  const client = await connect(transportOf(system.mcpUrl, memory));
+  const client = await connect(new RefereeTransport(system.mcpUrl, memory));
   const login = await whoIs(client);
   await client.close();
   return login;

@@ -11,10 +11,9 @@ import {
   connect,
   eventsOf,
   newestChild,
+  RefereeTransport,
   rawHeaders,
-  recordingFetch,
   revoke,
-  transportOf,
   whoIs,
 } from './sdk-client.ts';
 
@@ -45,10 +44,13 @@ describe('the official client signs in', () => {
 
   it('gets from a 401 to the answer of a tool, knowing only the URL', async () => {
     const memory = new ClientMemory('Referee');
-    const { fetch, exchanges } = recordingFetch();
-    const first = transportOf(system.mcpUrl, memory, { fetch });
+    const first = new RefereeTransport(system.mcpUrl, memory);
     expect(await rejection(connect(first))).toBeInstanceOf(UnauthorizedError);
-    expect(exchanges[0]).toMatchObject({ method: 'POST', url: system.mcpUrl, status: 401 });
+    expect(first.exchanges[0]).toMatchObject({
+      method: 'POST',
+      url: system.mcpUrl,
+      status: 401,
+    });
 
     const asked = memory.authorizationUrl ?? new URL('about:blank');
     const redirected = await system.person().authorize(asked, memory.redirectUrl);
@@ -56,12 +58,15 @@ describe('the official client signs in', () => {
     expect(redirected.searchParams.get('iss')).toBe(system.origin);
     await first.finishAuth(redirected.searchParams.get('code') ?? '');
 
-    const client = await connect(transportOf(system.mcpUrl, memory, { fetch }));
+    const second = new RefereeTransport(system.mcpUrl, memory);
+    const client = await connect(second);
     const { tools } = await client.listTools();
     expect(tools.map(({ name }) => name)).toContain('get_my_user_info');
     expect(await whoIs(client)).toBe('alice');
     expect(memory.current).toMatchObject({ token_type: 'Bearer', scope: 'forgejo:delete' });
-    expect(exchanges.every(({ url }) => new URL(url).origin === system.origin)).toBe(true);
+    for (const { url } of [...first.exchanges, ...second.exchanges]) {
+      expect(new URL(url).origin).toBe(system.origin);
+    }
     await client.close();
   });
 
@@ -85,7 +90,7 @@ describe('the official client signs in', () => {
     const before = client.memory.information?.client_id;
     await revoke(system, client.memory);
 
-    const transport = transportOf(system.mcpUrl, client.memory);
+    const transport = new RefereeTransport(system.mcpUrl, client.memory);
     expect(await rejection(connect(transport))).toBeInstanceOf(UnauthorizedError);
     const asked = client.memory.authorizationUrl ?? new URL('about:blank');
     const back = await system.person().authorize(asked, client.memory.redirectUrl);
@@ -181,7 +186,7 @@ describe('the official clients of several people', () => {
     const alice = await signedIn('alice', 'first');
     const sessionId = alice.sessionId ?? '';
     for (const stranger of [await signedIn('bob', 'first'), await signedIn('alice', 'second')]) {
-      const transport = transportOf(system.mcpUrl, stranger.memory, { sessionId });
+      const transport = new RefereeTransport(system.mcpUrl, stranger.memory, sessionId);
       const stolen = await connect(transport);
       expect(await httpStatus(stolen.ping())).toBe(404);
       expect(await httpStatus(transport.terminateSession())).toBe(404);
@@ -189,7 +194,7 @@ describe('the official clients of several people', () => {
       await stranger.close();
     }
     // Its owner goes on in it, over a connection of its own.
-    const again = await connect(transportOf(system.mcpUrl, alice.memory, { sessionId }));
+    const again = await connect(new RefereeTransport(system.mcpUrl, alice.memory, sessionId));
     expect(await whoIs(again)).toBe('alice');
     await alice.close();
   });
@@ -254,8 +259,8 @@ describe('a session of the official client', () => {
     expect(await rejection(client.callTool({ name: 'no_such_tool' }))).toMatchObject({
       code: ErrorCode.InvalidParams,
     });
-    const incomplete = await client.callTool({ name: 'create_issue', arguments: { owner: 'x' } });
-    expect(incomplete.isError).toBe(true);
+    const incomplete = client.callTool({ name: 'create_issue', arguments: { owner: 'alice' } });
+    expect(await rejection(incomplete)).toMatchObject({ code: ErrorCode.InternalError });
     await demo.close();
   });
 
@@ -264,15 +269,15 @@ describe('a session of the official client', () => {
     const slow = await startSystem({ clock });
     try {
       const { memory } = await slow.connected();
-      const { fetch, exchanges } = recordingFetch();
-      const client = await connect(transportOf(slow.mcpUrl, memory, { fetch }));
+      const transport = new RefereeTransport(slow.mcpUrl, memory);
+      const client = await connect(transport);
       const held = slow.forge.faults.set({ kind: 'hold' }, { on: USER_API });
       const answer = whoIs(client);
       await held.reached;
       clock.skip(1000);
       held.release();
       expect(await answer).toBe('alice');
-      expect(exchanges.at(-1)).toMatchObject({
+      expect(transport.exchanges.at(-1)).toMatchObject({
         method: 'POST',
         status: 200,
         contentType: 'text/event-stream',
@@ -310,7 +315,7 @@ describe('a session of the official client', () => {
 
   it('ends with terminateSession of the SDK, and its program with it', async () => {
     const { memory } = await system.connected();
-    const transport = transportOf(system.mcpUrl, memory);
+    const transport = new RefereeTransport(system.mcpUrl, memory);
     const client = await connect(transport);
     const pid = newestChild(system);
     const sessionId = transport.sessionId ?? '';
@@ -321,7 +326,7 @@ describe('a session of the official client', () => {
       code: 0,
       reason: 'closed',
     });
-    const again = await connect(transportOf(system.mcpUrl, memory, { sessionId }));
+    const again = await connect(new RefereeTransport(system.mcpUrl, memory, sessionId));
     expect(await httpStatus(again.ping())).toBe(404);
     await Promise.all([client.close(), again.close()]);
   });
@@ -458,8 +463,8 @@ describe('the official client that is turned away', () => {
     const system = await startSystem({ config: { maxSessionsPerUser: 2 } });
     try {
       const { memory, client } = await system.connected();
-      const second = await connect(transportOf(system.mcpUrl, memory));
-      const third = await connect(transportOf(system.mcpUrl, memory));
+      const second = await connect(new RefereeTransport(system.mcpUrl, memory));
+      const third = await connect(new RefereeTransport(system.mcpUrl, memory));
       for (const each of [client, second, third, client]) expect(await whoIs(each)).toBe('alice');
       await Promise.all([client.close(), second.close(), third.close()]);
     } finally {

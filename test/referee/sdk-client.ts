@@ -1,8 +1,5 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import {
-  StreamableHTTPClientTransport,
-  type StreamableHTTPClientTransportOptions,
-} from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import type { ClientMemory } from '../../app/demo/client.ts';
 import type { TestSystem } from '../support/system.ts';
@@ -15,37 +12,42 @@ export interface Exchange {
   readonly contentType: string;
 }
 
-export type Fetch = NonNullable<StreamableHTTPClientTransportOptions['fetch']>;
+/** The SDK's transport with its own OAuth code, and a record of its exchanges. */
+export class RefereeTransport extends StreamableHTTPClientTransport {
+  readonly exchanges: readonly Exchange[];
+  /** Resolves when the GET that follows an initialization was answered. */
+  readonly streamAnswered: Promise<void>;
 
-/** A `fetch` for the SDK that writes down every exchange. */
-export function recordingFetch(): { readonly fetch: Fetch; readonly exchanges: Exchange[] } {
-  const exchanges: Exchange[] = [];
-  return {
-    exchanges,
-    async fetch(url, init) {
-      const response = await fetch(url, init);
-      const [contentType = ''] = (response.headers.get('content-type') ?? '').split(';');
-      const method = init?.method ?? 'GET';
-      exchanges.push({ method, url: String(url), status: response.status, contentType });
-      return response;
-    },
-  };
+  constructor(mcpUrl: string, memory: ClientMemory, sessionId?: string) {
+    const exchanges: Exchange[] = [];
+    const streamAnswered = Promise.withResolvers<void>();
+    super(new URL(mcpUrl), {
+      authProvider: memory,
+      ...(sessionId === undefined ? {} : { sessionId }),
+      async fetch(url, init) {
+        const response = await fetch(url, init);
+        const [contentType = ''] = (response.headers.get('content-type') ?? '').split(';');
+        const method = init?.method ?? 'GET';
+        exchanges.push({ method, url: String(url), status: response.status, contentType });
+        if (init?.method === 'GET') streamAnswered.resolve();
+        return response;
+      },
+    });
+    this.exchanges = exchanges;
+    this.streamAnswered = streamAnswered.promise;
+  }
 }
 
-/** A transport with the SDK's own OAuth code, whose memory is `memory`. */
-export function transportOf(
-  mcpUrl: string,
-  memory: ClientMemory,
-  options: Pick<StreamableHTTPClientTransportOptions, 'fetch' | 'sessionId'> = {},
-): StreamableHTTPClientTransport {
-  return new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider: memory, ...options });
-}
-
-/** Connects a new SDK client; with a session id in the transport it goes on in that session. */
-export async function connect(transport: StreamableHTTPClientTransport): Promise<Client> {
+/**
+ * Connects a new SDK client; a transport that has a session id goes on in that session. After an
+ * initialization the SDK's GET is waited for: a 401 to it starts a refresh beside the test's own.
+ */
+export async function connect(transport: RefereeTransport): Promise<Client> {
   const client = new Client({ name: 'referee', version: '1.0.0' });
+  const goesOn = transport.sessionId !== undefined;
   // The SDK's own types disagree under exactOptionalPropertyTypes (sessionId).
   await client.connect(transport as Parameters<Client['connect']>[0]);
+  if (!goesOn) await transport.streamAnswered;
   return client;
 }
 
@@ -98,7 +100,7 @@ export async function revoke(system: TestSystem, memory: ClientMemory): Promise<
 }
 
 /** The headers with which the session of a client can be reached by hand. */
-export function rawHeaders(memory: ClientMemory, sessionId: string): Record<string, string> {
+export function rawHeaders(memory: ClientMemory, sessionId: string) {
   return {
     authorization: `Bearer ${memory.current?.access_token ?? ''}`,
     'content-type': 'application/json',

@@ -57,7 +57,6 @@ describe('a session that does not open', () => {
   it('asks the forge when a child leaves without a word, and says what it heard', async () => {
     const outcomes = [
       ['away', 'forge_away'],
-      ['token_refused', 'sign_in_again'],
       ['up', 'child_failed'],
     ] as const;
     for (const [probe, kind] of outcomes) {
@@ -67,6 +66,29 @@ describe('a session that does not open', () => {
       expect(registry.count).toBe(0);
       expect(sessions.rows.size).toBe(0);
     }
+  });
+
+  it('B7: has a token renewed that the forge refuses, and only then sends for a new sign-in', async () => {
+    const { registry, forge } = bench({ script: (child) => child.exit(1) });
+    forge.probe = 'token_refused';
+    expect(await registry.open(owner(), initialize())).toMatchObject({
+      error: { kind: 'forge_away' },
+    });
+    // Once before the start, and at once after it.
+    expect(forge.verified).toBe(2);
+
+    const gone = bench({
+      script: (child) => {
+        gone.forge.verdict = 'signed_out';
+        child.exit(1);
+      },
+    });
+    gone.forge.probe = 'token_refused';
+    expect(await gone.registry.open(owner(), initialize())).toMatchObject({
+      error: { kind: 'sign_in_again' },
+    });
+    expect(gone.supervisor.children).toHaveLength(1);
+    expect(gone.registry.count).toBe(0);
   });
 
   it('T28: waits for initialize no longer than the limit, without cancelling it', async () => {
@@ -152,8 +174,10 @@ describe('a session that is ended while it opens', () => {
     forge.gate = gate.promise;
     const opening = registry.open(owner(), initialize());
     await registry.endGrant('grant-1', 'revoked');
-    gate.resolve();
+    // The client is answered at once, however slow the forge is.
     expect(await opening).toEqual({ ok: false, error: { kind: 'sign_in_again' } });
+    gate.resolve();
+    await settled();
     expect(supervisor.children).toHaveLength(0);
   });
 

@@ -24,3 +24,5 @@ if (found === 0) {
 const share = hit / found;
 console.log(`${FOLDER}: ${(share * 100).toFixed(1)} % of ${found} lines`);
 process.exit(share >= LINES_MIN ? 0 : 1);
+
+export {};

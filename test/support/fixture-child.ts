@@ -2,7 +2,7 @@
  * A stdio MCP server that does on request what a bad child would do. Flags on the command line
  * change its life, tools change a single call. It knows nothing of a forge.
  */
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 const flags = new Set(process.argv.slice(2));
 const received: string[] = [];
@@ -18,6 +18,25 @@ const TOOLS: Record<string, Tool> = {
   echo: (args) => args,
   slow: async ({ ms }) => Bun.sleep(Number(ms)),
   hang: () => never,
+  /** Answers when there is a file at `path`. */
+  wait_for_file: async ({ path }) => {
+    while (!existsSync(String(path))) await Bun.sleep(5);
+  },
+  /** Is so busy that it reads nothing and sees no signal that it could handle. */
+  spin: () => {
+    for (;;);
+  },
+  /** Does what its token was not given for, in the ways that programs do it. */
+  leak: () => {
+    const token = String(process.env.FORGEJO_ACCESS_TOKEN);
+    process.stderr.write(`token is ${token}\n`);
+    process.stderr.write(`${JSON.stringify(process.env)}\n`);
+    process.stderr.write(`\x1b[31mDEBUG\x1b[0m > Authorization: token ${token}\r\n`);
+    process.stderr.write(`GET /api/v1/user?access_token=${token}&page=1\n`);
+    process.stderr.write(`${'x'.repeat(3900)} ${token}\n`);
+    process.stderr.write(`not finished: ${token}`);
+    return {};
+  },
   die: () => process.exit(3),
   /** What it can see of itself. */
   self: () => ({
@@ -43,6 +62,55 @@ const TOOLS: Record<string, Tool> = {
   line: ({ bytes }) => process.stdout.write(`${'x'.repeat(Number(bytes))}\n`),
   stderr: ({ text, times }) => {
     for (let i = 0; i < Number(times ?? 1); i += 1) process.stderr.write(String(text));
+  },
+  /** Writes `text` again and again, as fast as the pipe takes it; without line feeds if endless. */
+  flood: ({ to, text, endless }) => {
+    const line = endless === true ? 'x' : `${text}\n`;
+    const block = line.repeat(Math.ceil(65_536 / line.length));
+    const pipe = to === 'stderr' ? process.stderr : process.stdout;
+    const pump = (): void => {
+      if (pipe.write(block)) setImmediate(pump);
+      else pipe.once('drain', pump);
+    };
+    setImmediate(pump);
+  },
+  /** Reads nothing any more, from when it has answered. */
+  deaf: () => void setTimeout(() => Bun.sleepSync(60_000), 10),
+  /** Ignores what can be ignored from now on. */
+  stubborn: () => {
+    flags.add('--ignore-stdin-end');
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const) {
+      process.on(signal, () => undefined);
+    }
+  },
+  /** Closes its stdout without a word, and lives on. */
+  mute: () => {
+    const stdout = readlinkSync('/proc/self/fd/1');
+    for (const name of readdirSync('/proc/self/fd')) {
+      const fd = Number(name);
+      // The runtime keeps a copy of it.
+      if (linkOf(fd) === stdout) closeSync(fd);
+    }
+    return never;
+  },
+  /** Starts many processes that live on, each of which starts another; gives the first ones' pids. */
+  forks: ({ count }) =>
+    Array.from({ length: Number(count) }, () => {
+      const stdio = ['ignore', 'inherit', 'inherit'] as const;
+      const fork = Bun.spawn(['sh', '-c', 'sleep 60 & sleep 60'], { stdio: [...stdio] });
+      fork.unref();
+      return fork.pid;
+    }),
+  /** Answers, with lies, what it was not asked. */
+  answers: ({ ids }) => {
+    for (const id of ids as unknown[]) {
+      write({ jsonrpc: '2.0', id, result: { structuredContent: 'a lie' } });
+    }
+  },
+  /** Its answer is written here already, and once more when it returns. */
+  answersTwice: () => {
+    const { id } = JSON.parse(received.at(-1) ?? '{}');
+    write({ jsonrpc: '2.0', id, result: { structuredContent: 'first' } });
   },
   /** Starts a process that lives on, and gives its pid. */
   grandchild: ({ escapes, holdsPipes }) => {
@@ -108,6 +176,7 @@ async function initialize(message: Json & { params?: Json }): Promise<void> {
 
 async function call(message: Json & { params?: Json }): Promise<void> {
   const tool = TOOLS[String(message.params?.name)];
+  if (flags.has('--tell')) process.stderr.write(`called ${message.params?.name}\n`);
   const structuredContent = await tool?.((message.params?.arguments ?? {}) as Json);
   write({
     jsonrpc: '2.0',
@@ -124,4 +193,12 @@ function write(message: unknown): void {
 function statField(pid: number, index: number): string | undefined {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[index];
+}
+
+function linkOf(fd: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return undefined;
+  }
 }

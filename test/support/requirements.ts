@@ -21,12 +21,21 @@ export const chromium: Requirement = {
   sentence: 'no Chromium here: install the Debian package chromium to run the browser suites',
 };
 
+/** The real forgejo-mcp, where a path to one is given. */
+export const forgejoMcpPath = process.env.FORGEJO_MCP_BIN || undefined;
+
+export const forgejoMcp: Requirement = {
+  name: 'forgejo-mcp',
+  present: forgejoMcpPath !== undefined,
+  sentence: 'no forgejo-mcp here: give the path of a release binary in FORGEJO_MCP_BIN',
+};
+
 /**
  * A `describe` that says in a sentence why it skips. Where `FJMCP_TEST_REQUIRE` names the
  * requirement, a missing one fails instead: CI must not skip what it has installed for.
  */
 export function describeWith(requirement: Requirement, title: string, body: () => void): void {
-  const required = (process.env['FJMCP_TEST_REQUIRE'] ?? '').split(',').includes(requirement.name);
+  const required = (process.env.FJMCP_TEST_REQUIRE ?? '').split(',').includes(requirement.name);
   if (!requirement.present && required) throw new Error(requirement.sentence);
   if (!requirement.present) process.stderr.write(`skipped: ${title}: ${requirement.sentence}\n`);
   describe.skipIf(!requirement.present)(title, body);

@@ -7,8 +7,8 @@ import {
   connect,
   eventsOf,
   newestChild,
+  RefereeTransport,
   revoke,
-  transportOf,
   whoIs,
 } from '../referee/sdk-client.ts';
 import { untilGone } from '../support/processes.ts';
@@ -248,7 +248,9 @@ describe('the official client, while the forge fails', () => {
           0,
       );
       expect(await rejection(whoIs(client.client))).toBeInstanceOf(UnauthorizedError);
-      expect(await rejection(connect(transportOf(own.mcpUrl, client.memory)))).toBeDefined();
+      expect(
+        await rejection(connect(new RefereeTransport(own.mcpUrl, client.memory))),
+      ).toBeDefined();
       await until(() => eventsOf(own, 'child.exited').length > 0);
     } finally {
       await own.stop();

@@ -85,7 +85,7 @@ export const CALLBACK_DETAIL = {
   ],
   responses: {
     200: pageAnswer(
-      'Names the account that came back and asks, when it is not the one shown before.',
+      'Names the account that came back and asks, when it is not the one shown before; or goes on to a private-use redirect URI.',
     ),
     303: { description: 'To the redirect URI of the client with code, state and iss.' },
     400: pageAnswer('The sign-in is over, or Forgejo did not accept it.'),

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'bun:test';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** The rows of a document's tables whose first cell is in `ids`, with the test files they name. */
+function rowsOf(document: string, isId: (cell: string) => boolean) {
+  return readFileSync(`${ROOT}docs/${document}`, 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .map((line) => line.slice(2, -2).split(' | '))
+    .filter(([id = '']) => isId(id))
+    .map((cells) => ({
+      id: cells[0] ?? '',
+      files: [...(cells.at(-1) ?? '').matchAll(/`([^`]+)`/g)].map(([, file]) => file ?? ''),
+    }));
+}
+
+function textOf(file: string): string {
+  const path = `${ROOT}test/${file}`;
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+describe('docs/conformance.md', () => {
+  const rows = rowsOf('conformance.md', (cell) => /^[A-Z]\d+$/.test(cell));
+
+  it('names every rule that this version owns', () => {
+    const owned = [
+      ...range('D', 1, 13).filter((id) => id !== 'D10'),
+      ...range('R', 1, 8),
+      ...range('E', 1, 14).filter((id) => id !== 'E10'),
+      ...['B1', 'B2', ...range('B', 4, 8)],
+      ...[...range('S', 1, 5), 'S7', 'S8', 'S10', 'S11'],
+      ...range('T', 1, 30),
+      ...[...range('P', 1, 6), ...range('P', 8, 11)],
+    ];
+    const missing = owned.filter((id) => !rows.some((row) => row.id === id));
+    expect(missing).toEqual([]);
+  });
+
+  for (const { id, files } of rows) {
+    it(`${id}: has a test that carries its number`, () => {
+      expect(files.length).toBeGreaterThan(0);
+      expect(files.filter((file) => !carries(textOf(file), id))).toEqual([]);
+    });
+  }
+});
+
+describe('docs/threat-model.md', () => {
+  const rows = rowsOf('threat-model.md', (cell) => /GHSA-|CVE-|#\d|class|upstream|OX/.test(cell));
+
+  it('has the rows', () => {
+    expect(rows.length).toBeGreaterThanOrEqual(16);
+  });
+
+  for (const { id, files } of rows) {
+    it(`[${id}] has a test that carries an id of the row`, () => {
+      const ids = id.split(', ').filter((one) => !/^#\d+$/.test(one));
+      expect(files.length).toBeGreaterThan(0);
+      const without = files.filter((file) => !ids.some((one) => textOf(file).includes(one)));
+      expect(without).toEqual([]);
+    });
+  }
+});
+
+describe('the documents', () => {
+  it('link only to files that exist', () => {
+    for (const document of ['README.md', 'docs/design.md']) {
+      const text = readFileSync(`${ROOT}${document}`, 'utf8');
+      const folder = document.includes('/') ? `${ROOT}docs/` : ROOT;
+      for (const [, target = ''] of text.matchAll(/\]\(([^)#:]+)\)/g)) {
+        expect({ target, exists: existsSync(`${folder}${target}`) }).toEqual({
+          target,
+          exists: true,
+        });
+      }
+    }
+  });
+});
+
+/** The number stands first in a test's name, alone or in a list: `B1: …`, `B1, B2: …`, `B1 B2: …`. */
+function carries(text: string, id: string): boolean {
+  return new RegExp(`['"\`](?:[A-Z]\\d+,? )*${id}(?:,? [A-Z]\\d+)*:`).test(text);
+}
+
+function range(letter: string, from: number, to: number): string[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => `${letter}${from + index}`);
+}
