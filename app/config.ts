@@ -87,7 +87,12 @@ export interface LoadedConfig extends Config {
 
 export type ConfigOutcome =
   | { readonly ok: true; readonly value: LoadedConfig }
-  | { readonly ok: false; readonly error: readonly string[] };
+  | {
+      readonly ok: false;
+      readonly error: readonly string[];
+      /** A name that was misspelt is a warning here, and the reason of a fault elsewhere. */
+      readonly warnings: readonly string[];
+    };
 
 /**
  * Reads flags, environment and file into one configuration. Every fault is told at once, each a
@@ -111,7 +116,7 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
   const statics = readStaticClients(sources.staticClients);
   faults.push(...statics.faults);
   if (!isComplete(values) || !secret.ok || !key.ok || faults.length > 0) {
-    return { ok: false, error: faults };
+    return { ok: false, error: faults, warnings };
   }
   if (secret.warning !== undefined) warnings.push(`${secretName}: ${secret.warning}`);
   const { forgejoClientSecretFile: _, storeKeyFile: __, ...settings } = values;

@@ -18,7 +18,10 @@ export interface ServerParts {
   readonly apiReference: (routes: () => AnyElysia) => Promise<AnyElysia>;
 }
 
-/** Bytes of any request body at which the runtime itself hangs up: the last wall, not the limit. */
+/**
+ * Bytes of any request body at which the runtime itself hangs up, at least: the last wall, not the
+ * limit, so it stands well behind a `MAX_BODY` of any size.
+ */
 const BODY_BYTES_BACKSTOP = 64 * 1024 * 1024;
 
 /** Seconds of silence on a connection; calls that take longer lift it for themselves. */
@@ -37,7 +40,7 @@ export async function createServer(parts: ServerParts) {
       // Its error pages show source code to whoever provokes one.
       development: false,
       idleTimeout: IDLE_TIMEOUT_S,
-      maxRequestBodySize: BODY_BYTES_BACKSTOP,
+      maxRequestBodySize: Math.max(BODY_BYTES_BACKSTOP, 2 * parts.protectedResource.bodyBytesMax),
     },
   })
     .use(errorBoundary(parts.boundary))

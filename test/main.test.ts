@@ -48,6 +48,13 @@ describe('the program, started with a wrong configuration', () => {
     }
   });
 
+  it('tells of a misspelt variable beside the setting that is missing for it', async () => {
+    const { stderr, exitCode } = await run([], { FJMCP_PUBLIC_ULR: 'https://mcp.example.org' });
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('FJMCP_PUBLIC_URL, public_url): is missing');
+    expect(stderr).toContain('warning: FJMCP_PUBLIC_ULR: there is no such setting');
+  });
+
   it('names every wrong value of flags, environment and file at once, and no secret', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'fjmcp-main-'));
     const file = join(directory, 'config.toml');

@@ -8,8 +8,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /**
- * Structured log. `event` is a stable name (`session.opened`) that people search for and
- * docs/operations lists; everything that varies goes into `fields`. Errors go under the key `err`.
+ * Structured log. `event` is a stable name (`session.opened`) that people search for; everything
+ * that varies goes into `fields`. Errors go under the key `err`.
  */
 export interface Log {
   error(event: string, fields?: LogFields): void;
@@ -19,6 +19,8 @@ export interface Log {
   /** A log that carries `fields` in each line. */
   with(fields: LogFields): Log;
   setLevel(level: LogLevel): void;
+  /** Whether a line of this level is written: ask before gathering fields that cost something. */
+  writes(level: LogLevel): boolean;
 }
 
 /** Where finished log lines go, each with its line feed. */
@@ -67,6 +69,7 @@ function wrap(logger: pino.Logger): Log {
     info: (event, fields = {}) => logger.info(fields, event),
     debug: (event, fields = {}) => logger.debug(fields, event),
     with: (fields) => wrap(logger.child(fields)),
+    writes: (level) => logger.isLevelEnabled(level),
     setLevel(level) {
       logger.level = level;
     },
@@ -80,7 +83,16 @@ function prettyStream(write: LogSink): { write(line: string): void } {
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
   });
-  return { write: (line) => write(format(JSON.parse(line))) };
+  return { write: (line) => write(format(forPeople(JSON.parse(line)))) };
+}
+
+/**
+ * Puts the fields behind the event. The formatter would give some names a meaning of their own: a
+ * client's `name` would stand where the program's does, and `error` would take a line for itself.
+ */
+function forPeople({ level, time, event, err, ...fields }: LogFields): LogFields {
+  const text = Object.keys(fields).length === 0 ? event : `${event} ${JSON.stringify(fields)}`;
+  return { level, time, event: text, ...(err === undefined ? {} : { err }) };
 }
 
 /** Keeps what a developer needs of an error; its other properties may hold anything. */

@@ -127,6 +127,7 @@ function demoConfig(
   });
   if (!loaded.ok) throw new StartFailure(loaded.error.join('; '));
   const { warnings, ...config } = loaded.value;
+  for (const warning of warnings) context.printError(`fjmcp-broker demo: ${warning}\n`);
   return config;
 }
 

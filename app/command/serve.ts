@@ -18,6 +18,9 @@ export const serve: Command = async (context) => {
   });
   if (!loaded.ok) {
     for (const fault of loaded.error) context.printError(`fjmcp-broker: ${fault}\n`);
+    for (const warning of loaded.warnings) {
+      context.printError(`fjmcp-broker: warning: ${warning}\n`);
+    }
     return EXIT.badConfiguration;
   }
   const { warnings, ...config } = loaded.value;

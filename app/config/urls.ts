@@ -1,16 +1,5 @@
+import { DANGEROUS_SCHEME, redirectTarget } from '../base/redirect-target.ts';
 import { hasControl, type Parsed, parsed, wrong } from './parse.ts';
-
-/** Schemes that a browser runs or reads locally: never a redirect target (spec rule R3). */
-const DANGEROUS_SCHEMES = new Set([
-  'javascript:',
-  'data:',
-  'file:',
-  'blob:',
-  'vbscript:',
-  'about:',
-  'view-source:',
-  'filesystem:',
-]);
 
 /** A scheme of its own needs a dot by RFC 8252 section 7.1, but the field has `cursor:` too. */
 const WEB_SCHEMES = new Set(['http:', 'https:', 'ws:', 'wss:', 'ftp:']);
@@ -96,11 +85,10 @@ export function privateUseRedirect(text: string): Parsed<string> {
 export function staticRedirect(text: string): Parsed<string> {
   const fault = redirectFault(text);
   if (fault !== undefined) return wrong(fault);
-  const { protocol, hostname } = new URL(text);
-  const allowed = protocol === 'https:' || !WEB_SCHEMES.has(protocol);
-  return allowed || (protocol === 'http:' && isLoopback(hostname))
+  const { protocol } = new URL(text);
+  return protocol === 'https:' || protocol === 'http:' || !WEB_SCHEMES.has(protocol)
     ? parsed(text)
-    : wrong(`"${text}" must be https, or http on loopback`);
+    : wrong(notServed(text));
 }
 
 /** OAuth 2.1 section 2.3.1 and spec rule R3: absolute, no fragment, no user, no pattern. */
@@ -109,11 +97,16 @@ function redirectFault(text: string): string | undefined {
     return `"${text}" is not an absolute URI`;
   }
   const url = new URL(text);
-  if (DANGEROUS_SCHEMES.has(url.protocol)) return `the scheme ${url.protocol} is never allowed`;
+  if (DANGEROUS_SCHEME.test(text)) return `the scheme ${url.protocol} is never allowed`;
   if (url.username !== '' || url.password !== '') return 'a redirect URI must not hold a user';
   if (text.includes('#')) return `"${text}" must not have a fragment`;
   if (text.includes('*')) return `"${text}" must not hold a pattern: it is compared as a whole`;
-  return undefined;
+  // The rule of the authorization server: what it does not redirect to must not be accepted here.
+  return redirectTarget(text, [text]) === undefined ? notServed(text) : undefined;
+}
+
+function notServed(text: string): string {
+  return `"${text}" must be https, http on localhost, 127.0.0.1 or [::1], or a scheme of its own, in plain characters`;
 }
 
 /** RFC 6749 section 3.3. */

@@ -49,7 +49,7 @@ export function createTokenCalls({ forge, accounts, clock, log }: TokenCallsOpti
         return err({ kind: 'refused', reason: active ? 'prohibited' : 'inactive', login });
       }
       const account = await pairs.keep({ id, login, isAdmin }, answer.value);
-      log.info('account.signed_in', { account: login, generation: account.generation });
+      log.info('account.signed_in', { login, generation: account.generation });
       return ok(account);
     },
 
@@ -72,7 +72,7 @@ export function createTokenCalls({ forge, accounts, clock, log }: TokenCallsOpti
       const answer = await forge.refresh(stored.refreshToken);
       if (answer.ok) {
         const renewed = await pairs.keep(account, answer.value);
-        log.info('account.renewed', { account: account.login, generation: renewed.generation });
+        log.info('account.renewed', { login: account.login, generation: renewed.generation });
         return ok(freshToken(renewed, answer.value.accessToken));
       }
       if (answer.error.kind !== 'sign_in_again') return answer;
@@ -109,7 +109,7 @@ async function refuse(
   detail: string,
 ): Promise<Result<FreshToken, ForgeFailure>> {
   if (await accounts.setState(id, 'needs_sign_in', generation)) {
-    log.warn('account.needs_sign_in', { account: login, detail });
+    log.warn('account.needs_sign_in', { login, detail });
     return failure('sign_in_again', detail);
   }
   const newer = await accounts.tokensOf(id);

@@ -37,7 +37,7 @@ export function createTokenCheck(parts: {
   ): Promise<TokenVerdict> => {
     // Only while it is about the stored pair: a sign-in may have come meanwhile.
     if (!(await accounts.setState(id, state, generation))) return 'unknown';
-    log.warn(`account.${state}`, { account: login, detail: 'the forge does not honour the token' });
+    log.warn(`account.${state}`, { login, detail: 'the forge does not honour the token' });
     return 'signed_out';
   };
 

@@ -12,11 +12,13 @@ export interface RequestLogOptions {
 /** What stands for every path that no route has: a client cannot make new series of a metric. */
 const OTHER = 'other';
 
+const CALLS_ROUTE = '/mcp';
+
 /**
- * One line and one count for each request: method, route pattern, status, duration, client address.
- * Never the path as sent, never a query string: codes and states travel there. A stream is told when
- * its headers are sent. Use it on the root; it covers every route of it, unknown paths, and what
- * other hooks refuse.
+ * One count and one line for each request: method, route pattern, status, duration, client address;
+ * the line of a call to `/mcp` that went well is written at `debug`. Never the path as sent, never a
+ * query string: codes and states travel there. A stream is told when its headers are sent. Use it on
+ * the root; it covers every route of it, unknown paths, and what other hooks refuse.
  */
 export function requestLog(options: RequestLogOptions) {
   return <App extends AnyElysia>(app: App): App => {
@@ -25,7 +27,10 @@ export function requestLog(options: RequestLogOptions) {
       routeOf ??= routeMatcher(app.routes.map(({ path }) => path));
       const route = URL.canParse(request.url) ? routeOf(new URL(request.url).pathname) : OTHER;
       options.metrics.httpRequests.inc({ route, status: `${Math.trunc(status / 100)}xx` });
-      options.log.info('http.request', {
+      // Calls come by the thousand a second; who wants each of them in the log asks for `debug`.
+      const level = route === CALLS_ROUTE && status < 400 ? 'debug' : 'info';
+      if (!options.log.writes(level)) return;
+      options.log[level]('http.request', {
         method: request.method,
         route,
         status,

@@ -1,10 +1,11 @@
+import { type RedirectTarget, redirectTarget } from '../base/redirect-target.ts';
 import type { Client, Clients } from '../store/clients.ts';
 import { FULL_SCOPE } from '../tools/scopes.ts';
 import { OAuthError } from './errors.ts';
 import type { Parameters } from './parameters.ts';
 import { isCodeChallenge } from './pkce.ts';
 import { ProblemError } from './problems.ts';
-import { type RedirectTarget, redirectTarget, redirectUriMatches } from './redirect-uri.ts';
+import { describeRefused, redirectUriMatches } from './redirect-uri.ts';
 import { targetResource } from './resource.ts';
 
 /** Characters of the client's `state`; it is kept for every login on its way. */
@@ -41,7 +42,10 @@ export async function identifyRedirect(
   if (client === undefined) throw new ProblemError({ kind: 'client_unknown' });
   const requested = onlyForPages(() => parameters.get('redirect_uri')) ?? '';
   const known = knownRedirect(client, requested, o.redirectAllowlist);
-  if (known === undefined) throw new ProblemError({ kind: 'redirect_uri_unknown' });
+  if (known === undefined) {
+    const detail = `client ${client.id} asked for ${describeRefused(requested)}`;
+    throw new ProblemError({ kind: 'redirect_uri_unknown' }, detail);
+  }
   return known;
 }
 

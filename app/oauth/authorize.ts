@@ -1,5 +1,4 @@
 import { type AnyElysia, Elysia } from 'elysia';
-import { methodNotAllowed } from '../base/method-not-allowed.ts';
 import { digestOf, newToken } from '../base/secret.ts';
 import { FULL_SCOPE, SCOPE_MEANING } from '../tools/scopes.ts';
 import {
@@ -13,7 +12,7 @@ import { errorResponseUrl, seeOther } from './authorization-response.ts';
 import { type Browser, nameBrowser } from './browser.ts';
 import { logRefusal, unavailable } from './endpoint.ts';
 import { OAuthError } from './errors.ts';
-import { answerPerson } from './page-endpoint.ts';
+import { answerPerson, pageMethodNotAllowed } from './page-endpoint.ts';
 import { type Parameters, queryOf } from './parameters.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { AUTHORIZE_DETAIL } from './reference/authorization.ts';
@@ -38,7 +37,7 @@ export function authorizationEndpoint(parts: AuthorizationServerParts): AnyElysi
           : headRefused(),
       { detail: AUTHORIZE_DETAIL },
     );
-    methodNotAllowed(app, path, ['GET']);
+    pageMethodNotAllowed(app, path, ['GET'], parts);
   }
   return app;
 }

@@ -1,5 +1,4 @@
 import { type AnyElysia, Elysia } from 'elysia';
-import { methodNotAllowed } from '../base/method-not-allowed.ts';
 import { digestOf, newToken, Secret, sameDigest } from '../base/secret.ts';
 import type { SignInFailure } from '../forge/account-tokens.ts';
 import type { Account } from '../store/accounts.ts';
@@ -8,7 +7,7 @@ import { seeOther } from './authorization-response.ts';
 import { browserOf } from './browser.ts';
 import { OAuthError } from './errors.ts';
 import { issueCode } from './issue-code.ts';
-import { answerPerson } from './page-endpoint.ts';
+import { answerPerson, pageMethodNotAllowed } from './page-endpoint.ts';
 import { type Parameters, queryOf } from './parameters.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { type Problem, ProblemError } from './problems.ts';
@@ -35,7 +34,7 @@ export function callbackEndpoint(parts: AuthorizationServerParts): AnyElysia {
           new Response(null, { status: 405, headers: { allow: 'GET' } }),
     { detail: CALLBACK_DETAIL },
   );
-  return methodNotAllowed(app, '/oauth/callback', ['GET']);
+  return pageMethodNotAllowed(app, '/oauth/callback', ['GET'], parts);
 }
 
 async function comeBack(request: Request, parts: AuthorizationServerParts): Promise<Response> {

@@ -1,8 +1,9 @@
+import { redirectTarget } from '../base/redirect-target.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { ClientAuthMethod } from '../store/clients.ts';
 import { CLIENT_AUTH_METHODS } from './client.ts';
 import { OAuthError } from './errors.ts';
-import { redirectTarget } from './redirect-uri.ts';
+import { describeRefused } from './redirect-uri.ts';
 
 /** Redirect URIs of one client; the most that a known client registers is five. */
 export const REDIRECT_URIS_MAX = 10;
@@ -80,6 +81,7 @@ function parseRedirectUris(
     if (typeof uri !== 'string' || redirectTarget(uri, allowlist) === undefined) {
       return redirectFault(
         'a redirect URI must be https, http on a loopback host, or a private-use URI that the administrator has allowed, without fragment, user name or wildcard',
+        `the redirect URI ${describeRefused(uri)} may not be registered`,
       );
     }
     uris.add(uri);
@@ -116,8 +118,8 @@ function webPage(value: unknown): string | null {
   return /^https?:\/\//i.test(value) && URL.canParse(value) ? value : null;
 }
 
-function redirectFault(description: string): Result<never, Fault> {
-  return err(new OAuthError('invalid_redirect_uri', description));
+function redirectFault(description: string, reason = description): Result<never, Fault> {
+  return err(new OAuthError('invalid_redirect_uri', description, { reason }));
 }
 
 function metadataFault(description: string): Result<never, Fault> {

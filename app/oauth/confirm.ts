@@ -1,9 +1,8 @@
 import { type AnyElysia, Elysia } from 'elysia';
-import { methodNotAllowed } from '../base/method-not-allowed.ts';
 import { refuse } from './consent.ts';
 import { type Decision, readDecision } from './decision.ts';
 import { issueCode } from './issue-code.ts';
-import { answerPerson } from './page-endpoint.ts';
+import { answerPerson, pageMethodNotAllowed } from './page-endpoint.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { ProblemError } from './problems.ts';
 import { CONFIRM_DETAIL } from './reference/authorization.ts';
@@ -21,7 +20,7 @@ export function confirmEndpoint(parts: AuthorizationServerParts): AnyElysia {
       answerPerson(parts, { run: () => decideConfirm(request, parts), retryUrl: null }),
     { parse: 'none', detail: CONFIRM_DETAIL },
   );
-  return methodNotAllowed(app, '/oauth/confirm', ['POST']);
+  return pageMethodNotAllowed(app, '/oauth/confirm', ['POST'], parts);
 }
 
 async function decideConfirm(request: Request, parts: AuthorizationServerParts): Promise<Response> {

@@ -1,8 +1,7 @@
 import { type AnyElysia, Elysia } from 'elysia';
-import { methodNotAllowed } from '../base/method-not-allowed.ts';
 import { digestOf, newToken } from '../base/secret.ts';
 import { type Decision, readDecision } from './decision.ts';
-import { answerPerson } from './page-endpoint.ts';
+import { answerPerson, pageMethodNotAllowed } from './page-endpoint.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { ProblemError } from './problems.ts';
 import { CONSENT_DETAIL } from './reference/authorization.ts';
@@ -16,7 +15,7 @@ export function consentEndpoint(parts: AuthorizationServerParts): AnyElysia {
       answerPerson(parts, { run: () => decideConsent(request, parts), retryUrl: null }),
     { parse: 'none', detail: CONSENT_DETAIL },
   );
-  return methodNotAllowed(app, '/oauth/consent', ['POST']);
+  return pageMethodNotAllowed(app, '/oauth/consent', ['POST'], parts);
 }
 
 async function decideConsent(request: Request, parts: AuthorizationServerParts): Promise<Response> {

@@ -1,31 +1,69 @@
-import { type CorsPolicy, corsHeaders } from '../base/cors.ts';
+import { type AnyElysia, type DocumentDecoration, Elysia } from 'elysia';
+import { corsHeaders, preflightResponse } from '../base/cors.ts';
 import type { Log, LogFields } from '../base/log.ts';
+import { methodNotAllowed } from '../base/method-not-allowed.ts';
 import { StoreError } from '../store/store-error.ts';
 import { errorResponse, OAuthError } from './errors.ts';
+import type { AuthorizationServerParts } from './parts.ts';
 
 /** Seconds after which a client may try again when the store or a limit stood in the way. */
 export const RETRY_AFTER_S = 5;
 
+/** What a program's endpoint is: the same at each of its paths. */
+interface ProgramEndpoint {
+  readonly paths: readonly string[];
+  readonly detail: DocumentDecoration;
+  /** `note` keeps what is known by now of the request, for the log of a refusal. */
+  readonly run: (request: Request, note: (fields: LogFields) => void) => Promise<Response>;
+  /** Hears of each refusal. */
+  readonly onRefused: (error: OAuthError, noted: LogFields) => void;
+}
+
 /**
- * Runs an endpoint that programs talk to: an `OAuthError` becomes its RFC body, a store that fails
- * becomes 503, and every answer can be read by the scripts of the listed origins. Others are not
- * turned away, for some desktop clients send an origin of their own making and read no CORS header;
- * nothing here acts by a cookie. `onRefused` hears of each error. Anything else is a bug and goes on
- * to the error boundary.
+ * Mounts a POST endpoint that programs talk to: an `OAuthError` becomes its RFC body, a store that
+ * fails becomes 503, and every answer can be read by the scripts of the listed origins. Others are
+ * not turned away, for some desktop clients send an origin of their own making and read no CORS
+ * header; nothing here acts by a cookie. Anything else is a bug and goes on to the error boundary.
  */
-export async function answerProgram(
-  request: Request,
-  o: {
-    readonly cors: CorsPolicy;
-    readonly run: () => Promise<Response>;
-    readonly onRefused: (error: OAuthError) => void;
-  },
-): Promise<Response> {
-  const origin = request.headers.get('origin');
-  const response = await runOrRefuse(o.run, o.onRefused);
-  for (const [name, value] of Object.entries(corsHeaders(origin, o.cors))) {
-    response.headers.set(name, value);
+export function programEndpoint(
+  parts: Pick<AuthorizationServerParts, 'publicOrigin' | 'allowedOrigins'>,
+  endpoint: ProgramEndpoint,
+): AnyElysia {
+  const app = new Elysia();
+  const origins = [parts.publicOrigin, ...parts.allowedOrigins];
+  for (const path of endpoint.paths) {
+    app
+      .post(path, ({ request }) => answerProgram(request, origins, endpoint), {
+        parse: 'none',
+        detail: endpoint.detail,
+      })
+      .options(
+        path,
+        ({ request }) => preflightResponse(request.headers.get('origin'), origins, METHODS),
+        { detail: { hide: true } },
+      );
+    methodNotAllowed(app, path, METHODS);
   }
+  return app;
+}
+
+const METHODS = ['POST', 'OPTIONS'] as const;
+
+async function answerProgram(
+  request: Request,
+  origins: readonly string[],
+  endpoint: ProgramEndpoint,
+): Promise<Response> {
+  let noted: LogFields = {};
+  const note = (fields: LogFields) => {
+    noted = { ...noted, ...fields };
+  };
+  const response = await runOrRefuse(
+    () => endpoint.run(request, note),
+    (error) => endpoint.onRefused(error, noted),
+  );
+  const headers = corsHeaders(request.headers.get('origin'), origins);
+  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
   return response;
 }
 

@@ -1,3 +1,5 @@
+import type { AnyElysia } from 'elysia';
+import { type HttpMethod, methodNotAllowed } from '../base/method-not-allowed.ts';
 import { StoreError } from '../store/store-error.ts';
 import { RETRY_AFTER_S } from './endpoint.ts';
 import { OAuthError } from './errors.ts';
@@ -27,6 +29,18 @@ export async function answerPerson(
     if (response.status === 503) response.headers.set('retry-after', String(RETRY_AFTER_S));
     return response;
   }
+}
+
+/** 405 as a page: a person who reloads, or opens an address of the history, sends GET. */
+export function pageMethodNotAllowed<App extends AnyElysia>(
+  app: App,
+  path: string,
+  allowed: readonly HttpMethod[],
+  { pages }: Pick<AuthorizationServerParts, 'pages'>,
+): App {
+  return methodNotAllowed(app, path, allowed, () =>
+    pages.problem(describeProblem({ kind: 'wrong_method' })),
+  );
 }
 
 function asProblem(error: unknown, retryUrl: string | null): Problem {

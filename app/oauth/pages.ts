@@ -1,4 +1,4 @@
-import type { RedirectTarget } from './redirect-uri.ts';
+import type { RedirectTarget } from '../base/redirect-target.ts';
 
 /** Who asks, as a person needs to know it. */
 export interface ClientView {

@@ -11,6 +11,7 @@ export type Problem =
   | { readonly kind: 'redirect_uri_unknown' }
   | { readonly kind: 'form_broken'; readonly status: 400 | 413 | 415 }
   | { readonly kind: 'form_foreign' }
+  | { readonly kind: 'wrong_method' }
   | { readonly kind: 'other_browser'; readonly restartUrl: string | null }
   | { readonly kind: 'finished'; readonly restartUrl: string | null }
   | { readonly kind: 'sign_in_refused'; readonly forgeHost: string; readonly restartUrl: string }
@@ -67,6 +68,11 @@ export function describeProblem(problem: Problem): ProblemView {
       return page(403, 'This answer did not come from our page', [
         'Another site, or a program that is not your browser, has sent it. It was not accepted.',
         FROM_THE_APPLICATION,
+      ]);
+    case 'wrong_method':
+      return page(405, 'This address cannot be opened by itself', [
+        'It belongs to the middle of a sign-in. If your application is connected, you can close this page.',
+        'If it is not, go back to your application and connect from there once more.',
       ]);
     case 'other_browser':
       return page(

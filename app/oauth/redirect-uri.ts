@@ -1,48 +1,4 @@
-/** Characters of one redirect URI. */
-export const REDIRECT_URI_LENGTH_MAX = 2000;
-
-/**
- * Where a redirect URI leads: `web` over https, `loopback` to a program on the person's own
- * computer, `private_use` to whatever program has claimed the scheme there (RFC 8252 section 7).
- */
-export type RedirectTarget =
-  | { readonly kind: 'web'; readonly host: string }
-  | { readonly kind: 'loopback'; readonly host: string }
-  | { readonly kind: 'private_use'; readonly scheme: string };
-
-interface HttpUri {
-  readonly scheme: 'http' | 'https';
-  /** Without the port, as written. */
-  readonly host: string;
-  readonly port: string;
-  readonly path: string;
-  readonly query: string;
-}
-
-const LOOPBACK_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]']);
-
-/** Schemes that run or show what the URI itself holds, so no list may ever allow them. */
-const DANGEROUS_SCHEME = /^(javascript|data|file|vbscript|blob|about|filesystem|view-source):/i;
-
-/**
- * Tells where `uri` leads, or undefined when nobody may register it: allowed are https, http on a
- * loopback host, and private-use URIs that stand in `allowlist` letter by letter. Refused are
- * fragments, user names in the authority, wildcards, and every character that two URL parsers may
- * read differently (white space, backslash, non-ASCII).
- */
-export function redirectTarget(
-  uri: string,
-  allowlist: readonly string[],
-): RedirectTarget | undefined {
-  if (uri.length > REDIRECT_URI_LENGTH_MAX || !/^[\x21-\x7e]+$/.test(uri)) return undefined;
-  if (/[#*\\"<>^`{|}]/.test(uri) || DANGEROUS_SCHEME.test(uri)) return undefined;
-  const http = parseHttpUri(uri);
-  if (http === undefined) return privateUseTarget(uri, allowlist);
-  const { scheme, host, port } = http;
-  if (LOOPBACK_HOSTS.has(host)) return { kind: 'loopback', host };
-  if (scheme === 'http') return undefined;
-  return { kind: 'web', host: port === '' ? host : `${host}:${port}` };
-}
+import { parseHttpUri, redirectTarget } from '../base/redirect-target.ts';
 
 /**
  * OAuth 2.1 section 4.1.1: the requested URI is one of the registered ones, letter by letter. Only
@@ -55,6 +11,18 @@ export function redirectUriMatches(requested: string, registered: readonly strin
   return wanted !== undefined && registered.some((uri) => loopbackIdentity(uri) === wanted);
 }
 
+/**
+ * What the log may hold of a URI that was refused, so that an admin sees whom to allow: no query, no
+ * fragment and no user, which may be secrets, and no character that could bend the line.
+ */
+export function describeRefused(uri: unknown): string {
+  if (typeof uri !== 'string') return `a value of type ${typeof uri}`;
+  const place = uri.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//');
+  return place.replace(/[^\x21-\x7e]/g, '?').slice(0, LOGGED_LENGTH_MAX);
+}
+
+const LOGGED_LENGTH_MAX = 200;
+
 /** Everything of a loopback URI but its port; undefined for any other URI. */
 function loopbackIdentity(uri: string): string | undefined {
   if (redirectTarget(uri, [])?.kind !== 'loopback') return undefined;
@@ -62,29 +30,4 @@ function loopbackIdentity(uri: string): string | undefined {
   if (parsed?.scheme !== 'http') return undefined;
   // An empty path and `/` are one (RFC 3986 section 6.2.3).
   return JSON.stringify([parsed.scheme, parsed.host, parsed.path || '/', parsed.query]);
-}
-
-function privateUseTarget(uri: string, allowlist: readonly string[]): RedirectTarget | undefined {
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(uri)?.[1]?.toLowerCase();
-  if (scheme === undefined || scheme === 'http' || scheme === 'https') return undefined;
-  return allowlist.includes(uri) ? { kind: 'private_use', scheme } : undefined;
-}
-
-/**
- * Reads the text itself: `new URL` would repair what it reads (`https:/host`, `0x7f.1`, `%6c`), and
- * the browser that follows the URI later might repair it otherwise.
- */
-function parseHttpUri(uri: string): HttpUri | undefined {
-  const match =
-    /^(https?):\/\/(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?(\/[^?]*)?(\?.*)?$/i.exec(uri);
-  if (match === null || !URL.canParse(uri)) return undefined;
-  const [, scheme = '', host = '', port = '', path = '', query = ''] = match;
-  if (new URL(uri).hostname !== host.toLowerCase()) return undefined;
-  return {
-    scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http',
-    host: host.toLowerCase(),
-    port,
-    path,
-    query,
-  };
 }

@@ -1,12 +1,10 @@
-import { type AnyElysia, Elysia } from 'elysia';
+import type { AnyElysia } from 'elysia';
 import { readBody } from '../base/bounded-body.ts';
-import { preflightResponse } from '../base/cors.ts';
-import { methodNotAllowed } from '../base/method-not-allowed.ts';
 import { digestOf, newToken } from '../base/secret.ts';
 import type { Client, Registration } from '../store/clients.ts';
 import { FULL_SCOPE } from '../tools/scopes.ts';
 import { parseClientMetadata } from './client-metadata.ts';
-import { answerProgram, logRefusal, unavailable } from './endpoint.ts';
+import { logRefusal, programEndpoint, unavailable } from './endpoint.ts';
 import { NO_STORE, OAuthError } from './errors.ts';
 import { mediaTypeOf } from './parameters.ts';
 import type { AuthorizationServerParts } from './parts.ts';
@@ -32,34 +30,16 @@ const CLIENT_ID_BYTES = 16;
 
 /** Dynamic client registration (RFC 7591 section 3). */
 export function registrationEndpoint(parts: RegisterParts): AnyElysia {
-  const app = new Elysia();
-  const origins = [parts.publicOrigin, ...parts.allowedOrigins];
-  for (const path of ['/oauth/register', '/register']) {
-    app
-      .post(
-        path,
-        ({ request }) =>
-          answerProgram(request, {
-            cors: origins,
-            run: () => register(request, parts),
-            onRefused(error) {
-              parts.metrics.clientsRegistered.inc({ outcome: 'refused' });
-              logRefusal(parts.log, 'client.refused', error);
-            },
-          }),
-        { parse: 'none', detail: REGISTER_DETAIL },
-      )
-      .options(
-        path,
-        ({ request }) => preflightResponse(request.headers.get('origin'), origins, ALLOWED),
-        { detail: { hide: true } },
-      );
-    methodNotAllowed(app, path, ALLOWED);
-  }
-  return app;
+  return programEndpoint(parts, {
+    paths: ['/oauth/register', '/register'],
+    detail: REGISTER_DETAIL,
+    run: (request) => register(request, parts),
+    onRefused(error) {
+      parts.metrics.clientsRegistered.inc({ outcome: 'refused' });
+      logRefusal(parts.log, 'client.refused', error);
+    },
+  });
 }
-
-const ALLOWED = ['POST', 'OPTIONS'] as const;
 
 async function register(request: Request, parts: RegisterParts): Promise<Response> {
   const metadata = parseClientMetadata(await jsonOf(request), parts.redirectAllowlist);

@@ -1,3 +1,4 @@
+import type { RedirectTarget } from '../base/redirect-target.ts';
 import type { AuthorizationRequest } from '../store/authorization-requests.ts';
 import { type KnownRedirect, knownRedirect } from './authorization-request.ts';
 import { errorResponseUrl, type ResponseTarget } from './authorization-response.ts';
@@ -5,7 +6,6 @@ import { OAuthError } from './errors.ts';
 import type { ClientView } from './pages.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { ProblemError } from './problems.ts';
-import type { RedirectTarget } from './redirect-uri.ts';
 
 /** How long each stage may take; RFC 9700 section 2.1 wants states short-lived. */
 export const STAGE_TTL_MS = 10 * 60 * 1000;

@@ -1,9 +1,8 @@
-import { type AnyElysia, Elysia } from 'elysia';
-import { preflightResponse } from '../base/cors.ts';
-import { methodNotAllowed } from '../base/method-not-allowed.ts';
+import type { AnyElysia } from 'elysia';
+import type { LogFields } from '../base/log.ts';
 import { exchangeCode } from './authorization-code.ts';
 import { authenticateClient } from './client.ts';
-import { answerProgram, logRefusal } from './endpoint.ts';
+import { logRefusal, programEndpoint } from './endpoint.ts';
 import { OAuthError } from './errors.ts';
 import { apiFormOf } from './parameters.ts';
 import type { AuthorizationServerParts } from './parts.ts';
@@ -12,38 +11,25 @@ import { refreshGrant } from './refresh-token.ts';
 
 /** The token endpoint (RFC 6749 section 3.2). */
 export function tokenEndpoint(parts: AuthorizationServerParts): AnyElysia {
-  const app = new Elysia();
-  const origins = [parts.publicOrigin, ...parts.allowedOrigins];
-  for (const path of ['/oauth/token', '/token']) {
-    app
-      .post(
-        path,
-        ({ request }) =>
-          answerProgram(request, {
-            cors: origins,
-            run: () => token(request, parts),
-            onRefused(error) {
-              parts.metrics.tokensRefused.inc({ error: error.code });
-              logRefusal(parts.log, 'token.refused', error);
-            },
-          }),
-        { parse: 'none', detail: TOKEN_DETAIL },
-      )
-      .options(
-        path,
-        ({ request }) => preflightResponse(request.headers.get('origin'), origins, ALLOWED),
-        { detail: { hide: true } },
-      );
-    methodNotAllowed(app, path, ALLOWED);
-  }
-  return app;
+  return programEndpoint(parts, {
+    paths: ['/oauth/token', '/token'],
+    detail: TOKEN_DETAIL,
+    run: (request, note) => token(request, parts, note),
+    onRefused(error, noted) {
+      parts.metrics.tokensRefused.inc({ error: error.code });
+      logRefusal(parts.log, 'token.refused', error, noted);
+    },
+  });
 }
 
-const ALLOWED = ['POST', 'OPTIONS'] as const;
-
-async function token(request: Request, parts: AuthorizationServerParts): Promise<Response> {
+async function token(
+  request: Request,
+  parts: AuthorizationServerParts,
+  note: (fields: LogFields) => void,
+): Promise<Response> {
   const form = await apiFormOf(request);
   const client = await authenticateClient(request, form, parts.store.clients);
+  note({ client: client.id });
   const grantType = form.require('grant_type');
   switch (grantType) {
     case 'authorization_code':

@@ -1,16 +1,12 @@
+import type { RedirectTarget } from '../base/redirect-target.ts';
 import { type Html, html } from './html.ts';
-
-/** Where the answer to a client goes. */
-export type ReturnPlace =
-  | { readonly kind: 'web'; readonly host: string }
-  | { readonly kind: 'loopback'; readonly host: string }
-  | { readonly kind: 'private_use'; readonly scheme: string };
 
 /** Who asks. */
 export interface ClientView {
   readonly name: string;
   readonly verified: boolean;
-  readonly returnsTo: ReturnPlace;
+  /** Where the answer goes. */
+  readonly returnsTo: RedirectTarget;
 }
 
 /**

@@ -35,10 +35,11 @@ export interface AttachParts {
 }
 
 /**
- * A token that expires sooner is renewed: before a child is started, and by the sweep for the
- * children that have it.
+ * A token that expires sooner is renewed before a child is started. It is more than the lead of the
+ * sweep, so that a child does not need a successor at once, and that one with the token at hand
+ * can be started while only the renewal fails.
  */
-export const RENEWAL_LEAD_MS = 5 * 60_000;
+export const ATTACH_LEAD_MS = 15 * 60_000;
 
 /** A session that needs a child. */
 export interface AttachingSession {
@@ -98,14 +99,14 @@ async function honouredToken(
   { tokens }: AttachParts,
   accountId: number,
 ): Promise<Result<FreshToken, ForgeFailure>> {
-  const fresh = await tokens.fresh(accountId, RENEWAL_LEAD_MS);
+  const fresh = await tokens.fresh(accountId, ATTACH_LEAD_MS);
   if (!fresh.ok) return fresh;
   switch (await tokens.verify(accountId)) {
     case 'good':
     case 'unknown':
       return fresh;
     case 'renewed':
-      return tokens.fresh(accountId, RENEWAL_LEAD_MS);
+      return tokens.fresh(accountId, ATTACH_LEAD_MS);
     case 'signed_out':
       return err({ kind: 'sign_in_again', detail: 'the forge does not honour the token' });
   }

@@ -52,8 +52,8 @@ export interface SessionRegistry {
    */
   find(sessionId: string, owner: SessionOwner): Promise<OwnedSession | undefined>;
   /**
-   * After the end of a grant: another live one of the same account and client takes its sessions
-   * over; without one they end, and their children are gone within a second.
+   * After the end of a grant: the children of its sessions are gone within a second. Another live
+   * one of the same account and client may go on with them; without one they end.
    */
   endGrant(grantId: string, reason: string): Promise<void>;
   /** Ends the sessions of an account; their children are gone within a second. */
@@ -148,7 +148,10 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
         if (session.owner.grantId !== grantId) return;
         const heir = heirs.get(digest) ?? null;
         if (heir === null) await ended('grant_ended', reason)(session);
-        else session.adopt(heir);
+        else {
+          session.adopt(heir);
+          await session.detach('grant_ended');
+        }
       });
       await Promise.all(ending);
     },

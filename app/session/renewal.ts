@@ -1,8 +1,10 @@
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { AccountTokens } from '../forge/account-tokens.ts';
-import { RENEWAL_LEAD_MS } from './attach.ts';
 import type { Session } from './session.ts';
+
+/** A child whose token expires sooner gets a successor. */
+export const RENEWAL_LEAD_MS = 5 * 60_000;
 
 /** How often tokens that are about to expire are looked for. */
 export const RENEWAL_SWEEP_MS = 60_000;

@@ -165,8 +165,8 @@ export class Session implements OwnedSession {
   }
 
   /** Ends the child; the session goes on with the next one. */
-  detach(why: 'evicted' | 'signed_out'): Promise<void> {
-    if (why === 'signed_out') this.#streams.hangUp();
+  detach(why: 'evicted' | 'signed_out' | 'grant_ended'): Promise<void> {
+    if (why !== 'evicted') this.#streams.hangUp();
     return this.#links.stop(why);
   }
 

@@ -156,4 +156,19 @@ describe('log', () => {
     log.info('session.opened', { login: 'alice' });
     expect(lines.join('')).toMatch(/INFO.*session\.opened.*alice/);
   });
+
+  it('S10: gives no field of a client a place of its own in the readable form', () => {
+    const { log, lines } = capture('info', 'pretty');
+    log.info('client.registered', {
+      name: 'forge.misconfigured',
+      pid: 1,
+      hostname: 'h',
+      error: 'e',
+    });
+    expect(lines.join('').trimEnd()).toMatch(
+      /INFO: client\.registered {"name":"forge\.misconfigured","pid":1,"hostname":"h","error":"e"}$/,
+    );
+    log.error('it.failed', { err: new TypeError('broke'), call: 'x' });
+    expect(lines.join('')).toMatch(/ERROR: it\.failed {"call":"x"}.*TypeError.*broke/s);
+  });
 });

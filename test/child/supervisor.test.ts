@@ -377,7 +377,8 @@ describe('the end of a child (MCP lifecycle, Shutdown)', () => {
     await cycle();
     const before = descriptorCount();
     for (let i = 0; i < 100; i += 1) await cycle();
-    expect(descriptorCount()).toBeLessThanOrEqual(before);
+    // A leak of one a cycle would be a hundred; this process has descriptors of other suites too.
+    expect(descriptorCount() - before).toBeLessThan(20);
     expect(zombieCount()).toBe(0);
   });
 });

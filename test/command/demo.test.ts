@@ -131,6 +131,7 @@ describe('demo --once', () => {
   it.each([
     ['fails', '/bin/false', 'gave no good answer'],
     ['is missing', '/nowhere/forgejo-mcp', 'cannot be started'],
+    ['is missing, at the start', '/nowhere/forgejo-mcp', 'no session can start'],
   ])(
     'exits with 1 and names the step when the program %s',
     async (_, program, reason) => {

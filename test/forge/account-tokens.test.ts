@@ -539,7 +539,7 @@ describe('the log', () => {
     await tokens.fresh(ALICE, LEAD_MS);
     const second = await stored();
     expect(setup.logged.of('account.needs_sign_in')).toMatchObject([
-      { level: 'warn', account: 'alice' },
+      { level: 'warn', login: 'alice' },
     ]);
     for (const row of [first, second]) {
       expect(setup.logged.text()).not.toContain(row.accessToken.reveal());

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'bun:test';
 import { Elysia } from 'elysia';
-import { createLog, silentLog } from '../../app/base/log.ts';
+import { createLog, type LogLevel, silentLog } from '../../app/base/log.ts';
 import { createMetrics } from '../../app/base/metrics.ts';
 import { errorBoundary } from '../../app/http/error-boundary.ts';
 import { hostGuard } from '../../app/http/host-guard.ts';
@@ -13,11 +13,11 @@ afterEach(async () => {
   for (const server of servers.splice(0)) await server.stop(true);
 });
 
-function serve() {
+function serve(level: LogLevel = 'info') {
   const lines: string[] = [];
   const metrics = createMetrics();
   const clock = new FakeClock();
-  const log = createLog({ level: 'info', format: 'json', sink: (line) => lines.push(line) });
+  const log = createLog({ level, format: 'json', sink: (line) => lines.push(line) });
   const endStream = Promise.withResolvers<void>();
   const app = new Elysia()
     .use(
@@ -35,6 +35,7 @@ function serve() {
           clock.advance(25);
           return 'ok';
         })
+        .get('/mcp', ({ query }) => new Response('', { status: query.fails ? 503 : 200 }))
         .get('/made', () => new Response('made', { status: 201 }))
         .get('/error', () => {
           throw new Error('x');
@@ -75,6 +76,17 @@ describe('request log', () => {
       ms: 25,
       address: '127.0.0.1',
     });
+  });
+
+  it('writes a call that went well at debug only, and one that failed always', async () => {
+    const quiet = serve('info');
+    await fetch(`${quiet.origin}/mcp`);
+    expect(quiet.lines).toEqual([]);
+    await fetch(`${quiet.origin}/mcp?fails=1`);
+    expect(quiet.last()).toMatchObject({ level: 'info', route: '/mcp', status: 503 });
+    const talkative = serve('debug');
+    await fetch(`${talkative.origin}/mcp`);
+    expect(talkative.last()).toMatchObject({ level: 'debug', route: '/mcp', status: 200 });
   });
 
   it('S10: never writes a query string or a path as sent', async () => {

@@ -163,14 +163,17 @@ describe('authorization code grant (OAuth 2.1 section 4.1.3), refused', () => {
     expect(await answerOf(await server.exchange(client, value))).toMatchObject(INVALID_GRANT);
   });
 
-  it('tells the client nothing but the code, and the log the reason', async () => {
+  it('tells the client nothing but the code, and the log the reason and whose request it was', async () => {
     const response = await server.exchange(client, 'unknown');
     expect(await response.json()).toEqual({
       error: 'invalid_grant',
       error_description: 'the authorization code is not good',
     });
     expect(server.log.of('token.refused')).toMatchObject([
-      { level: 'warn', error: 'invalid_grant', reason: 'the code is unknown' },
+      {
+        ...{ level: 'warn', error: 'invalid_grant', reason: 'the code is unknown' },
+        client: client.client_id,
+      },
     ]);
     expect(await server.metrics.registry.metrics()).toContain(
       'fjmcp_tokens_refused_total{error="invalid_grant"} 1',

@@ -79,6 +79,8 @@ describe('authorization endpoint, before client and redirect URI are known', () 
     );
     expect(shown.title).toBe('This link leads somewhere it must not');
     expect(shown.action).toBe('');
+    const detail = `client ${client.client_id} asked for https://evil.example/callback`;
+    expect(server.log.of('authorization.problem').at(-1)).toMatchObject({ detail });
   });
 
   it('E1: wants redirect_uri when several are registered, and takes the only one otherwise', async () => {

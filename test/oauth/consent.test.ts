@@ -156,7 +156,11 @@ describe('the answer to the consent page, refused', () => {
     );
   });
 
-  it('with 405 for another method', async () => {
+  it('with 405 and a page that says what to do, for another method', async () => {
+    const { response, title, text } = await browser.get('/oauth/consent');
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
+    expect(title).toBe('This address cannot be opened by itself');
+    expect(text).toContain('connect from there once more');
     for (const method of ['GET', 'HEAD', 'PUT']) {
       const response = await server.fetch('/oauth/consent', { method });
       expect(response.status).toBe(405);

@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'bun:test';
-import {
-  REDIRECT_URI_LENGTH_MAX,
-  redirectTarget,
-  redirectUriMatches,
-} from '../../app/oauth/redirect-uri.ts';
+import { REDIRECT_URI_LENGTH_MAX, redirectTarget } from '../../app/base/redirect-target.ts';
+import { redirectUriMatches } from '../../app/oauth/redirect-uri.ts';
 import { PRIVATE_USE_URI } from './harness.ts';
 
 const ALLOWLIST = [PRIVATE_USE_URI];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'bun:test';
+import { REDIRECT_URI_LENGTH_MAX } from '../../app/base/redirect-target.ts';
 import { digestOf } from '../../app/base/secret.ts';
 import { CLIENT_NAME_LENGTH_MAX, REDIRECT_URIS_MAX } from '../../app/oauth/client-metadata.ts';
-import { REDIRECT_URI_LENGTH_MAX } from '../../app/oauth/redirect-uri.ts';
 import { REGISTRATION_BYTES_MAX } from '../../app/oauth/register.ts';
 import {
   answerOf,
@@ -43,6 +43,17 @@ describe('registration (RFC 7591), refused', () => {
         error: 'invalid_redirect_uri',
       });
     }
+  });
+
+  it('R3: for a private-use URI that is not allowed, which the log names without its secrets', async () => {
+    const uri = 'other://canary@x/callback?canary#canary';
+    const { status, body } = await answerOf(
+      await post(server, JSON.stringify({ redirect_uris: [uri] })),
+    );
+    expect(status).toBe(400);
+    expect(JSON.stringify(body)).not.toContain('other:');
+    const reason = 'the redirect URI other://x/callback may not be registered';
+    expect(server.log.of('client.refused').at(-1)).toMatchObject({ reason });
   });
 
   it('R3: for one bad redirect URI among good ones', async () => {

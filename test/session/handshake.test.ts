@@ -330,7 +330,7 @@ describe('opening a session (MCP lifecycle, Initialization)', () => {
   it('renews a token that is about to expire before each spawn', async () => {
     const { registry, forge } = bench();
     await opened(registry);
-    expect(forge.leads).toEqual([5 * 60_000]);
+    expect(forge.leads).toEqual([15 * 60_000]);
   });
 
   it('writes a row with the handshake and without the session id', async () => {

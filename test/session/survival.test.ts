@@ -295,8 +295,9 @@ describe('the grant of a session (B6)', () => {
     const { registry, sessionId, sessions, child, session } = await talk();
     sessions.heir = 'grant-2';
     await registry.endGrant('grant-1', 'refresh_reuse');
-    expect(child.stopReason).toBeUndefined();
+    expect(child.stopReason).toBe('grant_ended');
     expect(await registry.find(sessionId, owner(1, 'client-1', 'grant-2'))).toBe(session);
+    expect(await session.attach()).toMatchObject({ ok: true });
   });
 
   it('the oldest unused session goes for a new one beyond MAX_STORED_SESSIONS_PER_USER', async () => {

@@ -87,7 +87,10 @@ export const CALLBACK_DETAIL = {
     200: pageAnswer(
       'Names the account that came back and asks, when it is not the one shown before; or goes on to a private-use redirect URI.',
     ),
-    303: { description: 'To the redirect URI of the client with code, state and iss.' },
+    303: {
+      description:
+        'To the redirect URI of the client with code, or access_denied as error, and state and iss.',
+    },
     400: pageAnswer('The sign-in is over, or Forgejo did not accept it.'),
     403: pageAnswer('Another browser, or an account that may not sign in.'),
     502: pageAnswer('This server is not set up correctly at Forgejo.'),

@@ -225,6 +225,8 @@ fetch(${JSON.stringify(evil.authorizationUrl)}, { mode: 'no-cors', credentials: 
     await person.overwriteFields(await attacker.hiddenFields());
     await person.allow();
     await person.sees('Go on in the browser where you began');
+    // Refused at once, and not only when Forgejo sends the person back.
+    expect(new URL(person.page.url()).pathname).toBe('/oauth/consent');
     expect(grantsOf(evil)).toBe(0);
     expect(evil.landing.arrivals).toEqual([]);
   });
