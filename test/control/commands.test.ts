@@ -63,8 +63,12 @@ async function listed(name: 'sessions' | 'grants', ...argv: string[]) {
   return JSON.parse(out).rows as Record<string, string | number | null>[];
 }
 
+let clients = 0;
+
+/** A client like no other: sessions of one client go on while any of its grants lives. */
 async function connect(login: string, password: string): Promise<DemoClient> {
-  const client = system.client(`Editor of ${login}`);
+  clients += 1;
+  const client = system.client(`Editor ${clients} of ${login}`);
   await client.authorize(system.person({ login, password }));
   await client.connect();
   return client;
@@ -99,7 +103,7 @@ describe('the lists', () => {
     expect(session).toMatchObject({
       id: expect.stringMatching(/^[\w-]{8}$/),
       login: 'alice',
-      clientName: 'Editor of alice',
+      clientName: 'Editor 1 of alice',
       clientId: client.memory.information?.client_id ?? '',
       grantId: grant?.id ?? '',
       callsWaiting: 0,
@@ -173,17 +177,17 @@ describe('revoke', () => {
   });
 
   it('ends all that a person has allowed, and nothing of others', async () => {
-    const clients = [await alice(), await alice(), await bob()];
+    const connected = [await alice(), await alice(), await bob()];
     const { exitCode, out } = await run('revoke', ['--login', 'Alice']);
     expect(exitCode).toBe(EXIT.stopped);
     expect(out).toMatch(/^ended: \d+ grants \(g_/);
-    expect(await Promise.all(clients.map(statusOf))).toEqual([401, 401, 200]);
+    expect(await Promise.all(connected.map(statusOf))).toEqual([401, 401, 200]);
     expect(await listed('grants', '--login', 'alice')).toEqual([]);
     expect(await listed('grants', '--login', 'bob')).not.toEqual([]);
     expect(await run('revoke', ['--login', 'alice'])).toMatchObject({
       errors: 'fjmcp-broker revoke: There is no live grant of alice.\n',
     });
-    await clients[2]?.close();
+    await connected[2]?.close();
   });
 
   it('is told in the log, with its origin', () => {
