@@ -190,6 +190,19 @@ describe('revoke', () => {
     await connected[2]?.close();
   });
 
+  it('ends a session that has no program, also one of an earlier run of the broker', async () => {
+    const client = await alice();
+    const clientId = client.memory.information?.client_id ?? '';
+    const [before] = await listed('sessions', '--client', clientId);
+    await system.restart();
+    const [session] = await listed('sessions', '--client', clientId);
+    expect(session).toEqual({ ...before, pid: null, lastUsedAt: expect.any(Number) } as never);
+    expect((await run('sessions', ['--client', clientId])).out).toContain('1 session, 0 with');
+    expect(await run('revoke', [`--session=${session?.id}`])).toMatchObject({ exitCode: 0 });
+    expect(await statusOf(client)).toBe(404);
+    expect(await listed('sessions', '--client', clientId)).toEqual([]);
+  });
+
   it('is told in the log, with its origin', () => {
     const ended = system.logLines.filter((line) => line.includes('"grant.ended"'));
     expect(ended.length).toBeGreaterThan(0);
@@ -251,7 +264,7 @@ describe('a command', () => {
     }
   });
 
-  it('[terminal injection] lets no name of a client move the cursor or turn text around', async () => {
+  it('lets no name of a client move the cursor or turn text around', async () => {
     const name = 'Safe\u001b[2J\u009b31m\u202eevil\r\nnew line\u2028';
     const client = system.client(name);
     await client.authorize(system.person({ login: 'bob', password: 'workshop' }));
