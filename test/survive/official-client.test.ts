@@ -185,6 +185,25 @@ describe('the official client, which knows nothing of it, goes on in its session
     await client.close();
   });
 
+  it('B9: with a stream that outlives its access token, and a 401 at the next request', async () => {
+    const client = await system.connected();
+    const headers = rawHeaders(client.memory, client.sessionId ?? '');
+    const accept = 'application/json, text/event-stream';
+    const stream = await fetch(system.mcpUrl, { headers: { ...headers, accept } });
+    expect(stream.status).toBe(200);
+    const reader = stream.body?.getReader();
+    await reader?.read();
+    clock.skip(8 * HOUR_MS + MINUTE_MS);
+    const next = await fetch(system.mcpUrl, { headers: { ...headers, accept } });
+    expect(next.status).toBe(401);
+    // Open still: nothing has ended it.
+    const ended = reader?.read().then(({ done }) => done);
+    expect(await Promise.race([ended, Bun.sleep(100).then(() => 'open')])).not.toBe(true);
+    await reader?.cancel();
+    expect(await whoIs(client.client)).toBe('alice');
+    await client.close();
+  });
+
   it('over twenty renewals of two clients of one person, with rotation on', async () => {
     const first = await system.connected();
     const second = await system.connected();
