@@ -1,24 +1,24 @@
 import { availableParallelism } from 'node:os';
 import { within } from './base/clock.ts';
-import { createKeyring, type Keyring } from './base/keyring.ts';
-import { createMetrics, type Metrics } from './base/metrics.ts';
+import { createKeyring } from './base/keyring.ts';
+import { createMetrics } from './base/metrics.ts';
 import { asDigest } from './base/secret.ts';
-import { ownRevision, VERSION } from './base/version.ts';
-import { createSpawnBreaker, type SpawnBreaker } from './child/spawn-breaker.ts';
+import { VERSION } from './base/version.ts';
+import { createSpawnBreaker } from './child/spawn-breaker.ts';
 import { createSpawnQueue } from './child/spawn-queue.ts';
 import { createSupervisor } from './child/supervisor.ts';
 import type { Config } from './config.ts';
-import { type AccountTokens, createAccountTokens } from './forge/account-tokens.ts';
+import { createControlActions } from './control/actions.ts';
+import { ControlListenError, type ControlListener, listenControl } from './control/listener.ts';
+import { createAccountTokens } from './forge/account-tokens.ts';
 import { createBoundedFetch } from './forge/bounded-fetch.ts';
 import type { Forge } from './forge/forge.ts';
 import { createForgejo } from './forge/forgejo.ts';
-import { apiReference } from './http/api-reference.ts';
-import { authorizationPages } from './pages/authorization-pages.ts';
+import { type Built, mount } from './mount.ts';
 import { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
-import { createServer } from './server.ts';
 import { createSessionRegistry, type SessionRegistry } from './session/registry.ts';
 import { openStore, type Store } from './store/store.ts';
-import { StoreError, StoreOpenError } from './store/store-error.ts';
+import { StoreOpenError } from './store/store-error.ts';
 
 export { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
 
@@ -28,7 +28,6 @@ const SERVER_VERSIONS = ['2025-03-26', '2025-06-18', '2025-11-25'] as const;
 const DAY_MS = 24 * 3_600_000;
 const RETENTION = { unusedClientMs: 90 * DAY_MS, tombstoneMs: 365 * DAY_MS };
 const PRUNE_EVERY_MS = 10 * 60_000;
-const AUTHORIZATION_REQUESTS_MAX = 10_000;
 /** A start is a burst of work for one core, with a wait for the forge in it. */
 const SPAWNS_PER_CORE = 2;
 const HANDSHAKE_TIMEOUT_MS = 20_000;
@@ -43,14 +42,16 @@ export async function startBroker(config: Config, parts: BrokerParts): Promise<R
   const keyring = createKeyring({ current: config.storeKey, random });
   const store = open(config, { ...parts, keyring, metrics });
   try {
-    await store.sessions.deleteAll();
     const removed = await store.clients.syncStatic(
       config.staticClients.map(({ secretSha256, ...client }) => ({
         ...client,
         secretDigest: secretSha256 === null ? null : asDigest(secretSha256),
       })),
     );
-    for (const grant of removed) log.info('grant.ended', { grant, reason: 'client_removed' });
+    for (const grant of removed) {
+      await store.sessions.endGrant(grant);
+      log.info('grant.ended', { grant, reason: 'client_removed' });
+    }
     const forge = connectForge(config, { ...parts, metrics });
     const tokens = createAccountTokens({ forge, accounts: store.accounts, clock, log, metrics });
     const spawnBreaker = createSpawnBreaker({ clock, log, metrics });
@@ -62,22 +63,12 @@ export async function startBroker(config: Config, parts: BrokerParts): Promise<R
   }
 }
 
-interface Built extends BrokerParts {
-  readonly metrics: Metrics;
-  readonly keyring: Keyring;
-  readonly store: Store;
-  readonly forge: Forge;
-  readonly tokens: AccountTokens;
-  readonly spawnBreaker: SpawnBreaker;
-  readonly sessions: SessionRegistry;
-}
-
 function open(config: Config, parts: Pick<Built, 'log' | 'clock' | 'metrics' | 'keyring'>): Store {
   const { log, clock, metrics, keyring } = parts;
   const forgeOrigin = new URL(config.forgejoUrl).origin;
   try {
     const options = { path: config.storePath, forgeOrigin, keyring, clock, log, metrics };
-    return openStore({ ...options, retention: RETENTION });
+    return openStore({ ...options, retention: { ...RETENTION, sessionMs: config.sessionTtlMs } });
   } catch (error) {
     if (error instanceof StoreOpenError) throw new StartFailure(error.message, { cause: error });
     throw error;
@@ -128,6 +119,8 @@ function createSessions(config: Config, parts: Omit<Built, 'sessions'>): Session
       requestTimeoutMs: config.requestTimeoutMs,
       requestTimeoutTotalMs: config.requestTimeoutTotalMs,
       streamBufferBytesMax: config.maxStreamBufferBytes,
+      storedPerUserMax: config.maxStoredSessionsPerUser,
+      ttlMs: config.sessionTtlMs,
       idleTimeoutMs: config.sessionIdleTimeoutMs,
       handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
       stopGraceMs: config.stopGraceMs,
@@ -139,11 +132,17 @@ function createSessions(config: Config, parts: Omit<Built, 'sessions'>): Session
 async function listen(config: Config, built: Built): Promise<RunningBroker> {
   const { log, clock, metrics, store, tokens, sessions } = built;
   let stopping: Promise<void> | undefined;
-  const app = await mount(config, built, () => stopping !== undefined);
+  const app = await mount(
+    config,
+    { ...built, serverVersions: SERVER_VERSIONS },
+    () => stopping !== undefined,
+  );
+  const control = await openControl(config, built);
   const { hostname, port } = config.listen;
   try {
     app.listen({ hostname, port });
   } catch (error) {
+    await control?.stop();
     throw new StartFailure(
       `Cannot listen on ${hostname}:${port} (${codeOf(error)}). Is another broker running? ` +
         'Stop it, or choose another address with --listen, FJMCP_LISTEN or the key listen.',
@@ -153,17 +152,20 @@ async function listen(config: Config, built: Built): Promise<RunningBroker> {
   const stopPruning = clock.every(PRUNE_EVERY_MS, () => {
     store.prune().catch((err: unknown) => log.error('store.prune_failed', { err }));
   });
+  const stopSweeps = sessions.sweep();
   log.info('broker.listening', { origin: config.publicOrigin, hostname, port: app.server?.port });
 
   const stop = async () => {
     const startedAt = clock.now();
     const leftMs = () => Math.max(0, config.stopGraceMs - (clock.now() - startedAt));
     stopPruning();
+    stopSweeps();
     // No new connections; resolves when all open requests are answered, a person's way back too.
     const drained = app.server?.stop(false) ?? Promise.resolve();
     await sessions.stop();
     await within(clock, Math.max(FLUSH_MS, leftMs()), drained);
     await app.server?.stop(true);
+    await control?.stop();
     await within(clock, leftMs(), tokens.idle());
     await store.close();
     log.info('broker.stopped', { ms: clock.now() - startedAt });
@@ -179,56 +181,16 @@ async function listen(config: Config, built: Built): Promise<RunningBroker> {
   };
 }
 
-function mount(config: Config, built: Built, stopping: () => boolean) {
-  const { publicOrigin, allowedOrigins } = config;
-  const { log, clock, metrics, store, forge, tokens, sessions } = built;
-  const status = {
-    version: VERSION,
-    git: ownRevision(),
-    store,
-    probeForge: async () => ((await forge.version()).ok ? ('up' as const) : ('away' as const)),
-    spawnsBlocked: () => built.spawnBreaker.open,
-    stopping,
-    clock,
-  };
-  return createServer({
-    publicOrigin,
-    boundary: {
-      log,
-      storeFailure: (error) => (error instanceof StoreError ? error.kind : undefined),
-      renderErrorPage: ({ status, title, detail }) =>
-        authorizationPages.problem({ status, title, paragraphs: [sentence(detail)], links: [] }),
-    },
-    requestLog: { log, clock, metrics },
-    status,
-    authorizationServer: {
-      ...built,
-      publicOrigin,
-      allowedOrigins,
-      accountTokens: tokens,
-      pages: authorizationPages,
-      forgejoUrl: config.forgejoUrl,
-      accessTokenTtlMs: config.accessTokenTtlMs,
-      refreshTokenTtlMs: config.refreshTokenTtlMs,
-      limits: { clientsMax: config.maxClients, requestsMax: AUTHORIZATION_REQUESTS_MAX },
-      redirectAllowlist: config.redirectAllowlist,
-      onGrantEnded: (grantId, reason) => {
-        sessions.endGrant(grantId, reason).catch((err: unknown) => {
-          log.error('session.end_failed', { grant: grantId, err });
-        });
-      },
-    },
-    protectedResource: {
-      ...{ store, sessions, publicOrigin, allowedOrigins, clock, log, metrics },
-      serverVersions: SERVER_VERSIONS,
-      bodyBytesMax: config.maxBodyBytes,
-    },
-    apiReference: (routes) => apiReference({ routes, publicOrigin, version: VERSION }),
-  });
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+async function openControl(config: Config, built: Built): Promise<ControlListener | undefined> {
+  const { controlSocketPath: path } = config;
+  if (path === undefined) return undefined;
+  try {
+    return await listenControl({ ...built, path, actions: createControlActions(built) });
+  } catch (error) {
+    if (error instanceof ControlListenError)
+      throw new StartFailure(error.message, { cause: error });
+    throw error;
+  }
 }
 
 function codeOf(error: unknown): string {

@@ -1,7 +1,8 @@
 import type { Secret } from './base/secret.ts';
 import { resolveCommand } from './config/child-command.ts';
 import { findClientSecret, findStoreKey, type ReadFile } from './config/secret-files.ts';
-import { SETTINGS, type Setting, type SettingValues } from './config/settings.ts';
+import type { Setting } from './config/setting.ts';
+import { SETTINGS, type SettingValues } from './config/settings.ts';
 import {
   CLIENT_SECRET_NAME,
   type Environment,
@@ -37,6 +38,8 @@ export interface Config {
   readonly storePath: string;
   /** 32 bytes. */
   readonly storeKey: Uint8Array;
+  /** The unix socket of the program's own commands, absolute; undefined: there is none. */
+  readonly controlSocketPath: string | undefined;
   /** Argument vector: the program's absolute path first, the internal URL filled in. */
   readonly childCommand: readonly string[];
   readonly maxSessions: number;
@@ -44,6 +47,9 @@ export interface Config {
   /** Undefined: twice the number of cores. */
   readonly spawnConcurrency: number | undefined;
   readonly sessionIdleTimeoutMs: number;
+  /** After the last use. */
+  readonly sessionTtlMs: number;
+  readonly maxStoredSessionsPerUser: number;
   readonly accessTokenTtlMs: number;
   readonly refreshTokenTtlMs: number;
   /** Since the last sign of life. */
@@ -127,11 +133,22 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
       forgejoClientSecret: secret.value,
       storeKey: key.value,
       storePath: input.resolvePath(values.storePath),
+      controlSocketPath: controlSocketOf(values, input.resolvePath),
       childCommand: child.argv,
       staticClients: statics.clients,
       warnings,
     },
   };
+}
+
+/** Where the broker listens for the program's own commands; undefined when nothing says it. */
+export function controlSocketOf(
+  values: { readonly controlSocketPath?: string | undefined; readonly storePath?: string },
+  resolvePath: ConfigInput['resolvePath'],
+): string | undefined {
+  const { controlSocketPath, storePath } = values;
+  if (controlSocketPath !== undefined) return resolvePath(controlSocketPath);
+  return storePath === undefined ? undefined : `${resolvePath(storePath)}.control`;
 }
 
 type Incomplete = { -readonly [Key in keyof SettingValues]?: SettingValues[Key] };

@@ -14,6 +14,18 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     help: 'serve until SIGTERM (the default)',
     load: async () => (await import('./command/serve.ts')).serve,
   },
+  sessions: {
+    help: 'list the sessions of the broker that runs; --login, --client, --json',
+    load: async () => (await import('./command/sessions.ts')).sessions,
+  },
+  grants: {
+    help: 'list what people have allowed clients; --login, --client, --json',
+    load: async () => (await import('./command/grants.ts')).grants,
+  },
+  revoke: {
+    help: 'end one of them at once: --grant ID, --session ID, or all of --login LOGIN',
+    load: async () => (await import('./command/revoke.ts')).revoke,
+  },
   demo: {
     help: 'a broker with a small Forgejo and a small child on loopback; --once walks through it',
     load: async () => (await import('./command/demo.ts')).demo,
@@ -93,7 +105,9 @@ function say(text: string): ExitCode {
 }
 
 function helpText(): string {
-  const commands = Object.entries(COMMANDS).map(([name, { help }]) => `  ${name.padEnd(8)}${help}`);
+  const commands = Object.entries(COMMANDS).map(
+    ([name, { help }]) => `  ${name.padEnd(10)}${help}`,
+  );
   return [
     `fjmcp-broker ${VERSION}: signs MCP clients in with Forgejo and gives each a forgejo-mcp.`,
     '',

@@ -7,6 +7,8 @@ import packageJson from '../package.json';
 
 const MAIN = new URL('../app/main.ts', import.meta.url).pathname;
 
+const KNOWN = 'serve, sessions, grants, revoke, demo';
+
 type Environment = Readonly<Record<string, string>>;
 
 /** Starts the program as a person would, with nothing of this process's environment. */
@@ -90,7 +92,7 @@ describe('the program, started with a wrong configuration', () => {
     for (const name of ['no-such-command', '__proto__', 'constructor']) {
       const { stderr, exitCode } = await run([name]);
       expect(exitCode).toBe(2);
-      expect(stderr).toBe(`fjmcp-broker: there is no command "${name}"; there are: serve, demo\n`);
+      expect(stderr).toBe(`fjmcp-broker: there is no command "${name}"; there are: ${KNOWN}\n`);
     }
   });
 });

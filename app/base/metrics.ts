@@ -58,6 +58,11 @@ function processMetrics({ counter, gauge, histogram }: Makers) {
   return {
     sessions: gauge('sessions', 'Sessions that have a child now.'),
     sessionsEnded: counter('sessions_ended_total', 'Sessions ended by reason.', ['reason']),
+    sessionsDetached: counter(
+      'sessions_detached_total',
+      'Children that ended while their session went on or with it, by reason.',
+      ['reason'],
+    ),
     children: gauge('children', 'Child processes alive now.'),
     childSpawns: counter('child_spawns_total', 'Children started, by outcome.', ['outcome']),
     childSpawnSeconds: histogram('child_spawn_seconds', 'Spawn to the answer of initialize.', []),

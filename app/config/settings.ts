@@ -1,16 +1,7 @@
 import type { Config } from '../config.ts';
 import { commandWords } from './child-command.ts';
-import {
-  count,
-  duration,
-  each,
-  line,
-  oneOf,
-  type Parsed,
-  size,
-  TIMER_MAX_MS,
-  wrong,
-} from './parse.ts';
+import { count, duration, line, oneOf, size, TIMER_MAX_MS } from './parse.ts';
+import { type Fallback, list, one, optional, type Setting, text } from './setting.ts';
 import {
   browserForgeUrl,
   forgeUrl,
@@ -25,35 +16,20 @@ import {
 export interface SettingValues
   extends Omit<
     Config,
-    'forgejoInternalUrl' | 'forgejoClientSecret' | 'storeKey' | 'childCommand' | 'staticClients'
+    | 'forgejoInternalUrl'
+    | 'forgejoClientSecret'
+    | 'storeKey'
+    | 'controlSocketPath'
+    | 'childCommand'
+    | 'staticClients'
   > {
   readonly forgejoInternalUrl: string | undefined;
   readonly forgejoClientSecretFile: string | undefined;
   readonly storeKeyFile: string | undefined;
+  readonly controlSocketPath: string | undefined;
   /** As written: `{forgejo_url}` not filled in, the program not looked up. */
   readonly childCommand: readonly string[];
 }
-
-/** One row of the settings table: `NAME` is `--name`, `FJMCP_NAME` and the key `name`. */
-export interface Setting<T> {
-  readonly name: string;
-  /** What stands for the value in the help. */
-  readonly placeholder: string;
-  readonly help: string;
-  readonly fallback: Fallback;
-  /** True when a flag may be repeated. */
-  readonly list: boolean;
-  readonly parse: (raw: RawValue) => Parsed<T>;
-}
-
-/** A value as its source gives it: a text, or an array of the file. */
-export type RawValue = string | readonly string[];
-
-/** What holds when nothing is given: a text that is parsed as any other, a fault, or nothing. */
-export type Fallback =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'required' }
-  | { readonly kind: 'optional'; readonly help: string };
 
 const REQUIRED: Fallback = { kind: 'required' };
 
@@ -123,6 +99,13 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
       help: 'The key that seals tokens in the store: 32 bytes, in a file that only the broker reads.',
     },
   ),
+  controlSocketPath: one(
+    'CONTROL_SOCKET',
+    'FILE',
+    optional('beside the store: STORE_PATH with .control behind it'),
+    line,
+    { help: 'The unix socket through which sessions, grants and revoke talk to the broker.' },
+  ),
   childCommand: {
     name: 'CHILD_COMMAND',
     placeholder: 'COMMAND',
@@ -145,8 +128,20 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     { help: 'Children that may start at the same time; others wait for their turn.' },
   ),
   sessionIdleTimeoutMs: one('SESSION_IDLE_TIMEOUT', 'DURATION', '15m', duration(1, TIMER_MAX_MS), {
-    help: 'A child without work for so long is stopped.',
+    help: 'A child without work for so long is stopped; its session goes on.',
   }),
+  sessionTtlMs: one('SESSION_TTL', 'DURATION', '30d', duration(60 * SECOND, YEARS), {
+    help: 'A session that nobody used for so long is forgotten.',
+  }),
+  maxStoredSessionsPerUser: one(
+    'MAX_STORED_SESSIONS_PER_USER',
+    'NUMBER',
+    '200',
+    count(1, 100_000),
+    {
+      help: 'Sessions of one person that are kept; beyond it the least recently used one ends.',
+    },
+  ),
   accessTokenTtlMs: one('ACCESS_TOKEN_TTL', 'DURATION', '8h', duration(SECOND, YEARS), {
     help: 'The life of an access token.',
   }),
@@ -191,47 +186,3 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     help: 'json, one object a line, or pretty, for a person.',
   }),
 };
-
-function one<T>(
-  name: string,
-  placeholder: string,
-  fallback: string | Fallback,
-  parse: (text: string) => Parsed<T>,
-  { help }: { help: string },
-): Setting<T> {
-  return {
-    name,
-    placeholder,
-    fallback: typeof fallback === 'string' ? text(fallback) : fallback,
-    list: false,
-    help,
-    parse: (raw) => (typeof raw === 'string' ? parse(raw.trim()) : wrong('must be one value')),
-  };
-}
-
-function text(value: string): Fallback {
-  return { kind: 'text', text: value };
-}
-
-function optional(help: string): Fallback {
-  return { kind: 'optional', help };
-}
-
-/** Members are separated by spaces or commas; an array in the file takes them as they are. */
-function list<T>(
-  name: string,
-  placeholder: string,
-  fallback: string,
-  parse: (text: string) => Parsed<T>,
-  { help }: { help: string },
-): Setting<readonly T[]> {
-  return {
-    name,
-    placeholder,
-    fallback: text(fallback),
-    list: true,
-    help,
-    parse: (raw) =>
-      each(typeof raw === 'string' ? raw.split(/[\s,]+/).filter(Boolean) : raw, parse),
-  };
-}

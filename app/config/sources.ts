@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { type RawValue, SETTINGS } from './settings.ts';
+import type { RawValue } from './setting.ts';
+import { SETTINGS } from './settings.ts';
 
 /** The one setting that says where the others may stand. */
 export const CONFIG_NAME = 'CONFIG';

@@ -12,8 +12,9 @@ import {
   type SignInFailure,
   STILL_GOOD_MS,
 } from './token-calls.ts';
+import { createTokenCheck, type TokenVerdict } from './token-check.ts';
 
-export type { FreshToken, SignInFailure };
+export type { FreshToken, SignInFailure, TokenVerdict };
 
 /** The upstream tokens of all accounts, behind one mutex over every token call. */
 export interface AccountTokens {
@@ -29,6 +30,16 @@ export interface AccountTokens {
    * five minutes is given as it is. Rejects with `StoreError` when the store fails.
    */
   fresh(accountId: number, leadMs: number): Promise<Result<FreshToken, ForgeFailure>>;
+  /**
+   * What the forge says of the stored token, asked at most once a minute for an account unless it is
+   * to be asked `now`; `unknown` in between. Rejects with `StoreError`.
+   */
+  verify(accountId: number, now?: boolean): Promise<TokenVerdict>;
+  /**
+   * Renews a few of those whose refresh token has lived half its life, and who have a live grant;
+   * `present` ones are renewed otherwise. Rejects with `StoreError`.
+   */
+  renewAbsent(present: ReadonlySet<number>): Promise<void>;
   /** Resolves when no token call is under way; the caller bounds its own wait. */
   idle(): Promise<void>;
 }
@@ -47,6 +58,9 @@ export interface AccountTokensOptions {
 
 const WAIT_MS = 10_000;
 const QUEUE_MAX = 100;
+
+/** Renewals for people who are away, at once: sign-ins wait behind them. */
+const ABSENT_MAX = 20;
 
 export function createAccountTokens(options: AccountTokensOptions): AccountTokens {
   const { accounts, clock, log, metrics, waitMs = WAIT_MS, queueMax = QUEUE_MAX } = options;
@@ -68,7 +82,21 @@ export function createAccountTokens(options: AccountTokensOptions): AccountToken
     return started;
   };
 
+  const renew = ({ id, generation }: Pick<Account, 'id' | 'generation'>) =>
+    wait('renewal', () => renewal(id, generation));
+
   return {
+    verify: createTokenCheck({ ...options, renew }),
+
+    async renewAbsent(present) {
+      for (const account of await accounts.listHalfLived(ABSENT_MAX)) {
+        if (present.has(account.id)) continue;
+        const renewed = await renew(account);
+        // The forge is away: the others would fail too.
+        if (!renewed.ok && renewed.error.kind === 'try_later') return;
+      }
+    },
+
     async signIn(code, codeVerifier) {
       // The code may be anybody's invention: renewals must not queue behind a heap of them.
       if (mutex.depth >= queueMax) {
@@ -95,7 +123,7 @@ export function createAccountTokens(options: AccountTokensOptions): AccountToken
       }
       const { accessExpiresAt: expiresAt, generation } = account;
       if (expiresAt - clock.now() > leadMs) return ok({ token, expiresAt, generation });
-      const renewed = await wait('renewal', () => renewal(accountId, generation));
+      const renewed = await renew(account);
       if (renewed.ok || renewed.error.kind === 'sign_in_again') return renewed;
       const goodForMs = expiresAt - clock.now();
       return goodForMs >= STILL_GOOD_MS ? ok({ token, expiresAt, generation }) : renewed;

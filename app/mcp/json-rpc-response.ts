@@ -51,3 +51,9 @@ export function rpcFailure(error: unknown, id: RequestId | null, log: Log): Resp
 
 const JSON_HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store' };
 const STORE_RETRY_AFTER_S = '5';
+
+/** MCP transports, Session Management 3: start anew. */
+export function sessionNotFound(id: RequestId | null): Response {
+  const code = RPC_ERROR.sessionNotFound;
+  return rpcRefusal({ status: 404, id, code, message: 'Session not found' });
+}

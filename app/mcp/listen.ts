@@ -13,7 +13,10 @@ import {
  * GET: what the child says outside of calls, or the rest of a stream that broke off (MCP transports,
  * Listening for Messages and Resumability). Another GET of the same owner takes the stream over.
  */
-export function listenToSession(exchange: Exchange, parts: TransportParts): Response {
+export async function listenToSession(
+  exchange: Exchange,
+  parts: TransportParts,
+): Promise<Response> {
   const { headers, method } = exchange.request;
   // Elysia answers HEAD with the GET route. Without a session there is no stream: clients probe so
   // for the transport of 2024-11-05 (MCP transports, Backwards Compatibility), and 405 is their no.
@@ -21,7 +24,7 @@ export function listenToSession(exchange: Exchange, parts: TransportParts): Resp
   try {
     const unserved = refuseVersion(exchange.request, null, parts);
     if (unserved !== undefined) return unserved;
-    const session = findSession(exchange, null, parts);
+    const session = await findSession(exchange, null, parts);
     if (session instanceof Response) return session;
     if (!acceptsEventStream(headers)) return notAcceptable();
     const listening = session.listen(headers.get('last-event-id') || undefined);

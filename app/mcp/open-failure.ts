@@ -1,16 +1,16 @@
 import { type RequestId, RPC_ERROR } from '../base/message.ts';
 import type { OpenFailure } from '../session/registry.ts';
 import { SIGN_IN_AGAIN } from './bearer-guard.ts';
-import { rpcAnswer, rpcRefusal } from './json-rpc-response.ts';
+import { rpcAnswer, rpcRefusal, sessionNotFound } from './json-rpc-response.ts';
 import type { Challenge } from './www-authenticate.ts';
 
 /**
- * Why `initialize` opened no session, as an answer: a status that tells the client what to do about
+ * Why there is no child for a session, as an answer: a status that tells the client what to do about
  * it, and a message that tells the person. Details stay in the log.
  */
 export function openFailureResponse(
   failure: OpenFailure,
-  id: RequestId,
+  id: RequestId | null,
   challenge: Challenge,
 ): Response {
   const refuse = (status: number, message: string, headers: Record<string, string> = {}) =>
@@ -32,6 +32,8 @@ export function openFailureResponse(
       return refuse(502, `the program that serves sessions gave no good answer; ${SEE_LOG}`);
     case 'stopping':
       return later('the broker is stopping; try again in a moment', STOP_RETRY_AFTER_S);
+    case 'session_gone':
+      return sessionNotFound(id);
     case 'refused':
       // Accepted, passed on and answered: from here on an error is the program's own.
       return rpcAnswer(failure.answer);

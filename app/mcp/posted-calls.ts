@@ -1,8 +1,10 @@
 import { within } from '../base/clock.ts';
+import type { RequestId } from '../base/message.ts';
 import type { EventSource, OwnedSession, RequestMessage } from '../session/registry.ts';
 import { EVENT_STREAM_HEADERS, EventStream } from './event-stream.ts';
 import { acceptsEventStream } from './headers.ts';
 import { rpcAnswer } from './json-rpc-response.ts';
+import { openFailureResponse } from './open-failure.ts';
 import type { Exchange, TransportParts } from './session-transport.ts';
 
 /** How long an answer may take and still come as plain JSON to a client that reads streams. */
@@ -31,6 +33,13 @@ export async function answerCalls(
 ): Promise<Response> {
   const { request, allowIdle } = exchange;
   const streams = acceptsEventStream(request.headers);
+  if (needsChild(requests)) {
+    // A start may take longer than Bun lets a silent connection wait.
+    allowIdle(NO_IDLE_LIMIT_S);
+    const attached = await session.attach();
+    allowIdle(CLIENT_PATIENCE_S);
+    if (!attached.ok) return openFailureResponse(attached.error, idOf(requests), parts.challenge);
+  }
   const posted = session.call(requests, streams);
   const decided = await within(parts.clock, QUICK_ANSWER_MS, posted.decided);
   if (decided && posted.plain) return rpcAnswer(await posted.answer);
@@ -39,6 +48,16 @@ export async function answerCalls(
   const text = await posted.answer;
   allowIdle(CLIENT_PATIENCE_S);
   return rpcAnswer(text);
+}
+
+/** What is answered here needs none (MCP ping). */
+function needsChild(requests: RequestMessage | readonly RequestMessage[]): boolean {
+  const list: readonly RequestMessage[] = Array.isArray(requests) ? requests : [requests];
+  return list.some(({ method }) => method !== 'ping' && method !== 'initialize');
+}
+
+function idOf(requests: RequestMessage | readonly RequestMessage[]): RequestId | null {
+  return 'id' in requests ? requests.id : null;
 }
 
 /** The events of a source as they come, until it or the connection ends. */

@@ -79,13 +79,10 @@ export function protectedResource(options: ProtectedResourceOptions) {
       )
       .get(
         PATH,
-        ({ request, grant, server }) => {
+        async ({ request, grant, server }) => {
           const allowIdle = (seconds: number) => server?.timeout(request, seconds);
-          return withCors(
-            listenToSession({ request, grant, allowIdle }, transport),
-            request,
-            origins,
-          );
+          const response = await listenToSession({ request, grant, allowIdle }, transport);
+          return withCors(response, request, origins);
         },
         { parse: 'none', detail: GET_DETAIL },
       )

@@ -5,7 +5,7 @@ import type { Metrics } from '../base/metrics.ts';
 import type { OwnedSession, RequestMessage, SessionRegistry } from '../session/registry.ts';
 import type { BearerGrant } from './bearer.ts';
 import { protocolVersionServed, sessionHeader } from './headers.ts';
-import { rpcAnswer, rpcFailure, rpcRefusal } from './json-rpc-response.ts';
+import { rpcAnswer, rpcFailure, rpcRefusal, sessionNotFound } from './json-rpc-response.ts';
 import { openFailureResponse } from './open-failure.ts';
 import { answerCalls, CLIENT_PATIENCE_S, NO_IDLE_LIMIT_S } from './posted-calls.ts';
 import { messageRefusalResponse, readMessage } from './request-message.ts';
@@ -54,7 +54,7 @@ export async function postMessage(exchange: Exchange, parts: TransportParts): Pr
     if (message.kind === 'request' && message.method === 'initialize') {
       return await openSession(exchange, message, parts);
     }
-    const session = findSession(exchange, id, parts);
+    const session = await findSession(exchange, id, parts);
     if (session instanceof Response) return session;
     switch (message.kind) {
       case 'request':
@@ -75,7 +75,7 @@ export async function deleteSession(exchange: Exchange, parts: TransportParts): 
   try {
     const unserved = refuseVersion(exchange.request, null, parts);
     if (unserved !== undefined) return unserved;
-    const session = findSession(exchange, null, parts);
+    const session = await findSession(exchange, null, parts);
     if (session instanceof Response) return session;
     await session.end('the client ended it');
     return new Response(null, { status: 204 });
@@ -108,11 +108,11 @@ async function openSession(
 }
 
 /** Unknown, ended, malformed and somebody else's are one answer: 404, which means start anew. */
-export function findSession(
+export async function findSession(
   { request, grant }: Exchange,
   id: RequestId | null,
   parts: TransportParts,
-): OwnedSession | Response {
+): Promise<OwnedSession | Response> {
   const header = sessionHeader(request.headers);
   if (header.kind === 'absent') {
     return rpcRefusal({
@@ -123,13 +123,8 @@ export function findSession(
     });
   }
   const session =
-    header.kind === 'present' ? parts.sessions.find(header.sessionId, grant) : undefined;
+    header.kind === 'present' ? await parts.sessions.find(header.sessionId, grant) : undefined;
   return session ?? sessionNotFound(id);
-}
-
-function sessionNotFound(id: RequestId | null): Response {
-  const code = RPC_ERROR.sessionNotFound;
-  return rpcRefusal({ status: 404, id, code, message: 'Session not found' });
 }
 
 export function refuseVersion(

@@ -1,29 +1,28 @@
 import type { Clock } from '../base/clock.ts';
-import type { RequestMessage } from '../base/message.ts';
+import type { RequestId } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
 import type { SpawnBreaker, SpawnPass } from '../child/spawn-breaker.ts';
 import type { SpawnQueue } from '../child/spawn-queue.ts';
-import type { Child, SpawnFailure, Supervisor } from '../child/supervisor.ts';
+import type { Child, Supervisor } from '../child/supervisor.ts';
 import type { AccountTokens, FreshToken } from '../forge/account-tokens.ts';
 import type { ForgeFailure } from '../forge/forge.ts';
+import type { SessionState } from '../store/sessions.ts';
 import { carriedCapabilities } from './capabilities.ts';
-import { initializeText, readAnswer } from './handshake.ts';
-import type { ForgeProbe, OpenFailure } from './open-failure.ts';
+import { initializeRequest, type Opening, readOpening } from './handshake.ts';
+import { type ForgeProbe, type OpenFailure, spawnFailure, tokenFailure } from './open-failure.ts';
+import { replayState } from './replay.ts';
 import type { Router } from './router.ts';
 
 /** A child that has answered `initialize`. */
-export interface Attached {
+export interface Attached extends Opening {
   readonly child: Child;
-  /** The child's answer with the client's id. */
-  readonly answer: string;
-  readonly protocolVersion: string;
-  readonly tokenExpiresAt: number;
+  readonly token: FreshToken;
 }
 
 export interface AttachParts {
-  readonly tokens: Pick<AccountTokens, 'fresh'>;
+  readonly tokens: Pick<AccountTokens, 'fresh' | 'verify'>;
   readonly supervisor: Supervisor;
   readonly spawnQueue: SpawnQueue;
   readonly spawnBreaker: SpawnBreaker;
@@ -36,26 +35,33 @@ export interface AttachParts {
 }
 
 /**
- * A child ends when its token expires, so the token is renewed before each spawn: the session gets
- * the whole hour of a Forgejo token. One that is minutes old (a sign-in, another session) will do.
+ * A token that expires sooner is renewed before a child is started. It is more than the lead of the
+ * sweep, so that a child does not need a successor at once, and that one with the token at hand
+ * can be started while only the renewal fails.
  */
-const TOKEN_LEAD_MS = 55 * 60_000;
+export const ATTACH_LEAD_MS = 15 * 60_000;
 
 /** A session that needs a child. */
 export interface AttachingSession {
   readonly accountId: number;
   readonly shortId: string;
   readonly router: Router;
-  readonly initialize: RequestMessage;
-  /** Aborts when somebody ends the session meanwhile; the failure's kind then says nothing. */
+  /** The id that the child's answer is to have. */
+  readonly id: RequestId;
+  /** The client's own `initialize` params. */
+  readonly params: unknown;
+  /** What a child before has been told; undefined at the first one. */
+  readonly replay: { readonly protocolVersion: string; readonly state: SessionState } | undefined;
+  /** Aborts when nobody needs the child any more; the failure's kind then says nothing. */
   readonly end: AbortSignal;
   readonly onChild: (child: Child) => void;
 }
 
 /**
  * Starts a session's child and opens the protocol with it: the account's token, a turn in the queue
- * of starts, the process, `initialize`. `onChild` is called as soon as there is a process, so that
- * whoever ends the session can stop it at any moment. After a failure no process is left.
+ * of starts, the process, `initialize`, and what the child before had been told. `onChild` is
+ * called as soon as there is a process, so that whoever ends the session can stop it at any moment.
+ * After a failure no process is left.
  */
 export async function attach(
   parts: AttachParts,
@@ -64,9 +70,7 @@ export async function attach(
   const pass = parts.spawnBreaker.pass();
   if (pass === undefined) return err(BREAKER_OPEN);
   try {
-    const fresh = await unlessEnded(session.end, () =>
-      parts.tokens.fresh(session.accountId, TOKEN_LEAD_MS),
-    );
+    const fresh = await unlessEnded(session.end, () => honouredToken(parts, session.accountId));
     if (fresh === undefined) return err({ kind: 'stopping' });
     if (!fresh.ok) return err(tokenFailure(fresh.error));
     // Not before the token: who waits for the forge must not keep others from starting.
@@ -90,34 +94,60 @@ const BREAKER_OPEN: OpenFailure = {
   detail: 'no program is started now: the last ones found the forge away',
 };
 
+/** A token that has not expired may be dead all the same: the person removed the application. */
+async function honouredToken(
+  { tokens }: AttachParts,
+  accountId: number,
+): Promise<Result<FreshToken, ForgeFailure>> {
+  const fresh = await tokens.fresh(accountId, ATTACH_LEAD_MS);
+  if (!fresh.ok) return fresh;
+  switch (await tokens.verify(accountId)) {
+    case 'good':
+    case 'unknown':
+      return fresh;
+    case 'renewed':
+      return tokens.fresh(accountId, ATTACH_LEAD_MS);
+    case 'signed_out':
+      return err({ kind: 'sign_in_again', detail: 'the forge does not honour the token' });
+  }
+}
+
 async function start(
   parts: AttachParts,
   session: AttachingSession,
-  { token, expiresAt }: FreshToken,
+  token: FreshToken,
   pass: SpawnPass,
 ): Promise<Result<Attached, OpenFailure>> {
-  const { router, initialize } = session;
+  const { router, replay } = session;
   const startedAt = parts.clock.now();
   const spawned = parts.supervisor.spawn({
-    token,
+    token: token.token,
     label: session.shortId,
     onLine: (line) => router.receive(line),
   });
   if (!spawned.ok) return err(spawnFailure(spawned.error));
   const child = spawned.value;
-  const capabilities = carriedCapabilities(initialize.params);
+  const capabilities = carriedCapabilities(session.params);
   router.connect(child, capabilities);
   session.onChild(child);
 
-  const text = initializeText(initialize, capabilities, parts.serverVersions);
+  const versions = replay === undefined ? parts.serverVersions : [replay.protocolVersion];
+  const params =
+    replay === undefined
+      ? session.params
+      : { ...(session.params as object), protocolVersion: replay.protocolVersion };
+  const request = initializeRequest(session.id, params, capabilities, versions);
   const limits = { idleMs: parts.handshakeTimeoutMs, totalMs: parts.handshakeTimeoutMs };
-  const answer = await router.ask({ ...initialize, params: undefined, text }, limits);
-  const opened = readAnswer(answer, parts.serverVersions);
+  const opened = readOpening(await router.ask(request, limits), parts.serverVersions);
   // A program that answers has asked the forge before, and a refusal is an answer.
   if (opened.ok || opened.error.kind === 'refused') pass.forgeUp();
   if (opened.ok) {
+    const replayed = await replayState(router, opened.value, replay, limits);
+    if (!replayed.ok) await child.stop('handshake_failed');
+    if (session.end.aborted) return err({ kind: 'stopping' });
+    if (!replayed.ok) return replayed;
     parts.metrics.childSpawnSeconds.observe((parts.clock.now() - startedAt) / 1000);
-    return ok({ child, ...opened.value, tokenExpiresAt: expiresAt });
+    return ok({ child, ...opened.value, token });
   }
   const exit = await child.stop('handshake_failed');
   const failure = opened.error;
@@ -125,7 +155,7 @@ async function start(
   const detail = `${failure.detail} (exit code ${exit.code})`;
   const { accountId } = session;
   const silence = await unlessEnded(session.end, () =>
-    silenceFailure(parts, { accountId, token, detail }),
+    silenceFailure(parts, { accountId, token: token.token, detail }),
   );
   if (silence === undefined) return err({ kind: 'stopping' });
   if (silence.kind === 'forge_away') pass.forgeAway();
@@ -158,31 +188,10 @@ async function silenceFailure(
     case 'token_refused': {
       // Dead before its time: either a renewal helps, or the person must sign in and the account's
       // state has to say so, else clients would refresh their own token and come back for ever.
-      const renewed = await parts.tokens.fresh(accountId, Number.POSITIVE_INFINITY);
-      return renewed.ok ? { kind: 'forge_away', detail } : tokenFailure(renewed.error);
+      const verdict = await parts.tokens.verify(accountId, true);
+      return verdict === 'signed_out' ? { kind: 'sign_in_again' } : { kind: 'forge_away', detail };
     }
     case 'up':
       return { kind: 'child_failed', detail };
-  }
-}
-
-function tokenFailure(failure: ForgeFailure): OpenFailure {
-  switch (failure.kind) {
-    case 'sign_in_again':
-      return { kind: 'sign_in_again' };
-    case 'try_later':
-    case 'misconfigured':
-      return { kind: 'forge_away', detail: failure.detail };
-  }
-}
-
-function spawnFailure(failure: SpawnFailure): OpenFailure {
-  switch (failure.kind) {
-    case 'program_missing':
-      return { kind: 'program', detail: failure.detail };
-    case 'system':
-      return { kind: 'child_failed', detail: failure.detail };
-    case 'stopping':
-      return { kind: 'stopping' };
   }
 }

@@ -17,6 +17,7 @@ import {
   withProgressToken,
   withRequestToken,
 } from './progress-token.ts';
+import type { SessionIds } from './router.ts';
 
 /** Calls of one session that may wait for answers at once. */
 export const CALLS_MAX = 256;
@@ -59,18 +60,20 @@ export class Calls {
   readonly #metrics: Metrics;
   readonly #outbound: Outbound;
   readonly #toChild: (text: string) => Result<void, 'gone' | 'full'>;
+  readonly #ids: SessionIds;
   readonly #calls = new Map<number, Call>();
-  #lastId = 0;
-  #onDrained: (() => void) | undefined;
+  #onDrained: (() => void)[] = [];
 
   constructor(parts: {
     readonly clock: Clock;
     readonly metrics: Metrics;
+    readonly ids: SessionIds;
     readonly outbound: Outbound;
     readonly toChild: (text: string) => Result<void, 'gone' | 'full'>;
   }) {
     this.#clock = parts.clock;
     this.#metrics = parts.metrics;
+    this.#ids = parts.ids;
     this.#outbound = parts.outbound;
     this.#toChild = parts.toChild;
   }
@@ -79,11 +82,11 @@ export class Calls {
     return this.#calls.size;
   }
 
-  /** Resolves when no call waits; for one caller at a time. */
+  /** Resolves when no call waits. */
   drained(): Promise<void> {
     if (this.#calls.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#onDrained = resolve;
+      this.#onDrained.push(resolve);
     });
   }
 
@@ -154,6 +157,12 @@ export class Calls {
     return { ok: true, value: undefined };
   }
 
+  /** Whether a cancellation is about one of them. */
+  knows(message: NotificationMessage): boolean {
+    const params = message.params as { readonly requestId?: unknown } | undefined;
+    return this.#calls.values().some(({ clientId }) => clientId === params?.requestId);
+  }
+
   /** Tells every caller that the child is gone. */
   failAll(): void {
     for (const call of [...this.#calls.values()]) call.settle({ kind: 'gone' });
@@ -165,8 +174,7 @@ export class Calls {
     group: CallGroup | undefined,
     answered: (answer: Answer) => void,
   ): void {
-    this.#lastId += 1;
-    const id = this.#lastId;
+    const id = this.#ids.call();
     const span = idSpan(request.text);
     if (span === undefined) throw new Error('a request has an id');
     const withId = spliceSpan(request.text, span, String(id));
@@ -185,7 +193,7 @@ export class Calls {
       this.#calls.delete(id);
       stopTimer();
       answered(answer);
-      if (this.#calls.size === 0) this.#onDrained?.();
+      if (this.#calls.size === 0) for (const tell of this.#onDrained.splice(0)) tell();
     };
     const call: Call = {
       clientId: request.id,

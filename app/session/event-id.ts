@@ -4,7 +4,7 @@ import { type Digest, newToken, type Random } from '../base/secret.ts';
 
 /** What an event id says (HTML Living Standard section 9.2; MCP transports, Resumability). */
 export interface EventId {
-  /** Whether this run of the broker gave it out: another one has no events of it. */
+  /** Whether this run of the session gave it out: another one has no events of it. */
   readonly ownRun: boolean;
   readonly stream: number;
   readonly sequence: number;
@@ -32,7 +32,8 @@ const RUN_BYTES = 6;
 const EVENT_ID = /^([\w-]{8})\.(\d{1,15})\.(\d{1,15})(e?)\.([\w-]{38,1024})$/;
 
 /**
- * Makes the codec of event ids, once a run. The ids of the requests are sealed, with stream and
+ * Makes the codec of event ids. A run is the time that a session is in memory: another one, of this
+ * broker or a later one, has no events of it. The ids of the requests are sealed, with stream and
  * session bound to them: so an id that comes back was ours, for this session and this stream, even
  * when nothing else is known of it any more.
  */
@@ -40,8 +41,8 @@ export function createEventIds(
   keyring: Pick<Keyring, 'sealEventText' | 'openEventText'>,
   random: Random,
 ): (session: Digest) => EventIds {
-  const run = newToken(random, RUN_BYTES);
   return (session) => {
+    const run = newToken(random, RUN_BYTES);
     const place = (ofRun: string, stream: number) => JSON.stringify([session, ofRun, stream]);
     return {
       seal(stream, requestIds) {

@@ -1,4 +1,4 @@
-import { errorText, type RequestMessage, RPC_ERROR } from '../base/message.ts';
+import { errorText, type RequestId, type RequestMessage, RPC_ERROR } from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Answer } from './calls.ts';
 import type { ClientCapabilities } from './capabilities.ts';
@@ -20,36 +20,52 @@ export function handshakeOf(initialize: RequestMessage): Result<string, OpenFail
  * The broker's own `initialize` for a client: with its name, and with what of its capabilities is
  * carried (MCP lifecycle, Initialization). An unknown version becomes the newest that is served.
  */
-export function initializeText(
-  request: RequestMessage,
+export function initializeRequest(
+  id: RequestId,
+  params: unknown,
   capabilities: ClientCapabilities,
   serverVersions: readonly string[],
-): string {
-  const asked = (request.params ?? {}) as { protocolVersion?: unknown; clientInfo?: unknown };
+): RequestMessage {
+  const asked = (params ?? {}) as { protocolVersion?: unknown; clientInfo?: unknown };
   const version = serverVersions.find((served) => served === asked.protocolVersion);
-  const params = {
+  const told = {
     protocolVersion: version ?? serverVersions.at(-1),
     capabilities,
     clientInfo: asked.clientInfo ?? { name: 'unknown', version: 'unknown' },
   };
-  return JSON.stringify({ jsonrpc: '2.0', id: request.id, method: 'initialize', params });
+  const text = JSON.stringify({ jsonrpc: '2.0', id, method: 'initialize', params: told });
+  return { kind: 'request', id, method: 'initialize', params: undefined, text };
 }
 
-/** What the child's answer to `initialize` comes to; `silent` when there is none. */
-export type Opening = Result<
-  { readonly answer: string; readonly protocolVersion: string },
+/** What a child has promised in its answer to `initialize`. */
+export interface Opening {
+  /** With the id that the request had. */
+  readonly answer: string;
+  readonly protocolVersion: string;
+  /** JSON text of the server's capabilities. */
+  readonly serverCapabilities: string;
+}
+
+/** Reads that answer; `silent`: there was none. */
+export function readOpening(
+  answer: Answer,
+  serverVersions: readonly string[],
+): Result<
+  Opening,
   | Extract<OpenFailure, { kind: 'refused' | 'child_failed' }>
   | { readonly kind: 'silent'; readonly detail: string }
->;
-
-export function readAnswer(answer: Answer, serverVersions: readonly string[]): Opening {
+> {
   switch (answer.kind) {
     case 'answered': {
       if (answer.failed) return err({ kind: 'refused', answer: answer.text });
-      const version = JSON.parse(answer.text).result?.protocolVersion;
+      const result = JSON.parse(answer.text).result;
+      const version = result?.protocolVersion;
       const protocolVersion = serverVersions.find((served) => served === version);
       // A version that we do not know is a protocol that we cannot carry (MCP lifecycle).
-      if (protocolVersion !== undefined) return ok({ answer: answer.text, protocolVersion });
+      if (protocolVersion !== undefined) {
+        const serverCapabilities = JSON.stringify(result.capabilities ?? {});
+        return ok({ answer: answer.text, protocolVersion, serverCapabilities });
+      }
       return err({ kind: 'child_failed', detail: 'the program speaks no version that we know' });
     }
     case 'timed_out':

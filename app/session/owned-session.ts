@@ -1,9 +1,10 @@
 import type { Message, RequestMessage } from '../base/message.ts';
 import type { Result } from '../base/result.ts';
 import type { PostedCalls } from './call-group.ts';
+import type { OpenFailure } from './open-failure.ts';
 import type { Listening } from './streams.ts';
 
-/** Whom a session belongs to: account and client; `grantId` is the grant it was opened with. */
+/** Whom a session belongs to: account and client; `grantId` is the grant that carries it now. */
 export interface SessionOwner {
   readonly grantId: string;
   readonly accountId: number;
@@ -16,6 +17,12 @@ export interface OwnedSession {
   /** The first 8 characters of the id's digest: how logs name the session. */
   readonly shortId: string;
   readonly protocolVersion: string;
+  /**
+   * Makes sure that a child is there to be asked; to be called before `call`, at once when there is
+   * one. However many wait, one child is started. A failure leaves the session as it was, but for
+   * `session_gone`.
+   */
+  attach(): Promise<Result<void, OpenFailure>>;
   /**
    * The request of a POST, or those of a batch; each is always answered, under the client's id.
    * With `streams`, its client reads event streams.

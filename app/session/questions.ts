@@ -20,12 +20,10 @@ import {
   withProgressToken,
   withRequestToken,
 } from './progress-token.ts';
+import type { SessionIds } from './router.ts';
 
 /** Questions of one child that may wait for the client at once. */
 export const QUESTIONS_MAX = 64;
-
-/** Ids towards the client begin so; those of its own requests are in another direction. */
-const ID_PREFIX = 'fjmcp-';
 
 interface Question {
   readonly childId: RequestId;
@@ -49,12 +47,14 @@ export class Questions {
   readonly #calls: Calls;
   readonly #timeoutMs: number;
   readonly #toChild: (text: string) => Result<void, 'gone' | 'full'>;
+  readonly #ids: SessionIds;
   readonly #questions = new Map<string, Question>();
-  #lastId = 0;
+  #onDrained: (() => void)[] = [];
 
   constructor(parts: {
     readonly clock: Clock;
     readonly metrics: Metrics;
+    readonly ids: SessionIds;
     readonly outbound: Outbound;
     readonly calls: Calls;
     /** How long the client may take for an answer. */
@@ -63,10 +63,29 @@ export class Questions {
   }) {
     this.#clock = parts.clock;
     this.#metrics = parts.metrics;
+    this.#ids = parts.ids;
     this.#outbound = parts.outbound;
     this.#calls = parts.calls;
     this.#timeoutMs = parts.timeoutMs;
     this.#toChild = parts.toChild;
+  }
+
+  /** Questions that wait for the client. */
+  get waiting(): number {
+    return this.#questions.size;
+  }
+
+  /** Resolves when none waits. */
+  drained(): Promise<void> {
+    if (this.#questions.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onDrained.push(resolve);
+    });
+  }
+
+  /** Whether a question waits under this id, which is its progress token too. */
+  has(id: unknown): boolean {
+    return typeof id === 'string' && this.#questions.has(id);
   }
 
   /** Passes a request of the child on, or refuses it at once. */
@@ -121,8 +140,7 @@ export class Questions {
   }
 
   #pass(request: RequestMessage): void {
-    this.#lastId += 1;
-    const id = `${ID_PREFIX}${this.#lastId}`;
+    const id = this.#ids.question();
     const span = spanAtPath(request.text, ['id']);
     const hasToken = progressTokenOf(request.params) !== undefined;
     if (span === undefined || span === 'ambiguous') {
@@ -146,6 +164,7 @@ export class Questions {
       forget: () => {
         this.#questions.delete(id);
         stopTimer();
+        if (this.#questions.size === 0) for (const tell of this.#onDrained.splice(0)) tell();
       },
     });
     if (!this.#outbound.send(retokened?.text ?? withId, address)) {

@@ -1,16 +1,15 @@
-import { within } from '../base/clock.ts';
+import type { Cancel } from '../base/clock.ts';
 import type { Keyring } from '../base/keyring.ts';
-import type { Log } from '../base/log.ts';
 import type { RequestMessage } from '../base/message.ts';
-import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { type Digest, digestOf, newToken, type Random } from '../base/secret.ts';
+import { type Digest, digestOf, newToken } from '../base/secret.ts';
 import { STOP_LADDER_MS } from '../child/stop-ladder.ts';
 import { createEventIds } from './event-id.ts';
-import type { OpenFailure, SessionLimit } from './open-failure.ts';
+import type { OpenFailure } from './open-failure.ts';
 import type { OwnedSession, SessionOwner } from './owned-session.ts';
-import { sessionInTheWay } from './room.ts';
-import { Session, type SessionParts } from './session.ts';
+import { createRenewal, type RenewalParts } from './renewal.ts';
+import type { Session, SessionParts } from './session.ts';
+import { createSessionMap } from './session-map.ts';
 
 export type { RequestMessage } from '../base/message.ts';
 export type { PostedCalls } from './call-group.ts';
@@ -28,28 +27,48 @@ export interface OpenedSession {
   readonly session: OwnedSession;
 }
 
+/** What a session does, for a person who looks. */
+export interface SessionActivity {
+  /** Of its child; undefined while it has none. */
+  readonly pid: number | undefined;
+  readonly callsWaiting: number;
+}
+
 /** All sessions of the broker; each has a child of its own, and nobody shares one. */
 export interface SessionRegistry {
   /**
-   * Opens a session for a client whose token was checked; at a limit, the session that was idle for
-   * the longest time ends to make room for it. Rejects with a `StoreError` when the row
-   * cannot be written; after any failure no child is left.
+   * Opens a session for a client whose token was checked; at a limit, the child that was idle for
+   * the longest time makes room for it. Rejects with a `StoreError` when the row cannot be
+   * written; after any failure no child is left.
    */
   open(
     owner: SessionOwner,
     initialize: RequestMessage,
   ): Promise<Result<OpenedSession, OpenFailure>>;
-  /** Unknown, ended, or of another account or client: undefined, which is a 404. */
-  find(sessionId: string, owner: SessionOwner): OwnedSession | undefined;
-  /** Ends the sessions of a grant; their children are gone within a second. */
+  /**
+   * The session with that id, of this run or an earlier one; the grant of `owner` carries it from
+   * now on. Unknown, ended, or of another account or client: undefined, which is a 404. Rejects
+   * with a `StoreError`.
+   */
+  find(sessionId: string, owner: SessionOwner): Promise<OwnedSession | undefined>;
+  /**
+   * After the end of a grant: the children of its sessions are gone within a second. Another live
+   * one of the same account and client may go on with them; without one they end.
+   */
   endGrant(grantId: string, reason: string): Promise<void>;
   /** Ends the sessions of an account; their children are gone within a second. */
   endAccount(accountId: number, reason: string): Promise<void>;
+  /** Ends one session, as its client does with DELETE; false when there is none. */
+  endSession(idDigest: Digest, reason: string): Promise<boolean>;
+  /** What each session in memory does now, by the digest of its id. */
+  activity(): ReadonlyMap<Digest, SessionActivity>;
   /** Sessions that have a child or are about to; those that end count until it is gone. */
   readonly count: number;
+  /** Begins to renew tokens and to forget sessions, now and then, until it is cancelled. */
+  sweep(): Cancel;
   /**
-   * Opens no more and ends all: calls under way may be answered for a while, then get a JSON-RPC
-   * error, and children stop, all within `stopGraceMs`.
+   * Opens no more and ends all children: calls under way may be answered for a while, then get a
+   * JSON-RPC error, all within `stopGraceMs`. The sessions go on with the next run.
    */
   stop(): Promise<void>;
 }
@@ -57,6 +76,9 @@ export interface SessionRegistry {
 export interface SessionLimits {
   readonly sessionsMax: number;
   readonly sessionsPerUserMax: number;
+  readonly storedPerUserMax: number;
+  /** After the last use. */
+  readonly ttlMs: number;
   /** Since the last sign of life. */
   readonly requestTimeoutMs: number;
   /** Whatever the child tells meanwhile. */
@@ -70,22 +92,10 @@ export interface SessionLimits {
 }
 
 export interface SessionRegistryOptions
-  extends Pick<
-    SessionParts,
-    | 'store'
-    | 'tokens'
-    | 'supervisor'
-    | 'spawnQueue'
-    | 'spawnBreaker'
-    | 'probeForge'
-    | 'serverVersions'
-    | 'clock'
-  > {
+  extends Omit<SessionParts, 'eventIds' | Exclude<keyof SessionLimits, 'ttlMs' | 'stopGraceMs'>> {
+  readonly tokens: SessionParts['tokens'] & RenewalParts['tokens'];
   readonly limits: SessionLimits;
   readonly keyring: Pick<Keyring, 'sealEventText' | 'openEventText'>;
-  readonly random: Random;
-  readonly log: Log;
-  readonly metrics: Metrics;
 }
 
 const SESSION_ID_BYTES = 24;
@@ -93,89 +103,72 @@ const SESSION_ID_BYTES = 24;
 /** What a killed process and the last bytes of its pipes take, at the end of a stop. */
 const EXIT_MS = 200;
 
-/** Far more than the stop of a child takes: beyond it the child cannot be ended by anyone. */
-const ROOM_WAIT_MS_MAX = 5_000;
-
-/** Creates the registry. Rows of an earlier run have no children: the caller deletes them first. */
+/** Creates the registry; sessions of earlier runs are found in the store. */
 export function createSessionRegistry(options: SessionRegistryOptions): SessionRegistry {
-  const { limits, clock, random, metrics } = options;
-  const parts = { ...options, ...limits, eventIds: createEventIds(options.keyring, random) };
-  const sessions = new Map<Digest, Session>();
+  const { limits, random, store } = options;
+  const eventIds = createEventIds(options.keyring, random);
+  const parts = { ...options, ...limits, eventIds };
+  const renewal = createRenewal({ ...parts, sessions: () => [...sessions.all.values()] });
+  const sessions = createSessionMap(parts, renewal);
   let stopping = false;
 
-  /** Those that give their place to another, whose child waits until theirs is gone. */
-  const leaving = new Set<Session>();
-
-  const limitReached = (limit: SessionLimit): Result<never, OpenFailure> => {
-    metrics.limitsReached.inc({ limit });
-    return err({ kind: 'limit', limit });
-  };
-
-  const endAll = async (
-    belongs: (owner: SessionOwner) => boolean,
-    end: (session: Session) => Promise<void>,
-  ): Promise<void> => {
-    const ending = [...sessions.values()].filter((session) => belongs(session.owner));
-    await Promise.all(ending.map(end));
-  };
+  const ended = (why: 'grant_ended' | 'account_ended', reason: string) => (session: Session) =>
+    session.finish(why, reason);
 
   return {
     get count() {
-      return sessions.size;
+      return sessions.occupied;
     },
     async open(owner, initialize) {
       if (stopping) return err({ kind: 'stopping' });
-      const staying = [...sessions.values()].filter((session) => !leaving.has(session));
-      const room = sessionInTheWay(staying, owner.accountId, limits);
-      if (!room.ok) return limitReached(room.error);
-      const spared = room.value;
       const sessionId = newToken(random, SESSION_ID_BYTES);
-      const digest = digestOf(sessionId);
-      // It takes its place before anything is awaited, so that no two take the last one.
-      const session = new Session(parts, digest, owner, () => {
-        sessions.delete(digest);
-        leaving.delete(session);
-        metrics.sessions.set(sessions.size);
-      });
-      sessions.set(digest, session);
-      metrics.sessions.set(sessions.size);
-      if (spared !== undefined) {
-        leaving.add(spared);
-        if (!(await within(clock, ROOM_WAIT_MS_MAX, spared.finish('evicted')))) {
-          leaving.delete(spared);
-          await session.finish('not_opened');
-          return limitReached('MAX_SESSIONS');
-        }
-      }
+      const session = sessions.add(digestOf(sessionId), owner);
       const opened = await session.open(initialize);
       return opened.ok ? ok({ sessionId, answer: opened.value, session }) : opened;
     },
-    find(sessionId, owner) {
-      const session = sessions.get(digestOf(sessionId));
-      if (session?.usable !== true) return undefined;
-      // The id alone opens nothing (CVE-2026-33946): it must belong to this person and client.
-      const { accountId, clientId } = session.owner;
-      return accountId === owner.accountId && clientId === owner.clientId ? session : undefined;
+    async find(sessionId, owner) {
+      const session = await sessions.find(digestOf(sessionId), owner);
+      if (stopping) void session?.drain(0);
+      session?.adopt(owner.grantId);
+      return session;
     },
-    endGrant: (grantId, reason) =>
-      endAll(
-        (owner) => owner.grantId === grantId,
-        (session) => session.finish('grant_ended', reason),
-      ),
-    endAccount: (accountId, reason) =>
-      endAll(
-        (owner) => owner.accountId === accountId,
-        (session) => session.finish('account_ended', reason),
-      ),
+    async endSession(idDigest, reason) {
+      const session = sessions.all.get(idDigest);
+      if (session?.usable !== true) return store.sessions.delete(idDigest);
+      await session.end(reason);
+      return true;
+    },
+    activity: () => new Map([...sessions.all].map(([digest, { activity }]) => [digest, activity])),
+    async endGrant(grantId, reason) {
+      const heirs = new Map<Digest, string | null>();
+      for (const { idDigest, heir } of await store.sessions.endGrant(grantId)) {
+        heirs.set(idDigest, heir);
+      }
+      const ending = [...sessions.all].map(async ([digest, session]) => {
+        if (session.owner.grantId !== grantId) return;
+        const heir = heirs.get(digest) ?? null;
+        if (heir === null) await ended('grant_ended', reason)(session);
+        else {
+          session.adopt(heir);
+          await session.detach('grant_ended');
+        }
+      });
+      await Promise.all(ending);
+    },
+    async endAccount(accountId, reason) {
+      await store.sessions.endAccount(accountId);
+      await Promise.all(sessions.of(accountId).map(ended('account_ended', reason)));
+    },
+    sweep() {
+      const cancels = [renewal.start(), sessions.start()];
+      return () => {
+        for (const cancel of cancels) cancel();
+      };
+    },
     async stop() {
       stopping = true;
       const drainMs = Math.max(0, limits.stopGraceMs - STOP_LADDER_MS - EXIT_MS);
-      const all = endAll(
-        () => true,
-        (session) => session.drain(drainMs),
-      );
-      // A process in an uninterruptible wait cannot be ended by anyone.
-      await within(clock, limits.stopGraceMs, all);
+      await sessions.stop(drainMs);
     },
   };
 }

@@ -9,35 +9,44 @@ import {
 import type { Metrics } from '../base/metrics.ts';
 import { err, type Result } from '../base/result.ts';
 import type { Child } from '../child/supervisor.ts';
-import { CallGroup } from './call-group.ts';
+import type { CallGroup } from './call-group.ts';
 import { type Answer, type CallLimits, Calls } from './calls.ts';
 import type { ClientCapabilities } from './capabilities.ts';
 import { Outbound } from './outbound.ts';
+import { progressOf } from './progress-token.ts';
 import { Questions } from './questions.ts';
 import type { Streams } from './streams.ts';
 
-/** The messages between one session's client and its child, in both directions. */
+/** Counts over a session's life: what a child before has used is not used again. */
+export interface SessionIds {
+  /** Of requests to a child. */
+  call(): number;
+  /** Of requests to the client; also apart from those of an earlier run of the broker. */
+  question(): string;
+}
+
+/** The messages between a session's client and one child, in both directions. */
 export class Router {
   readonly #metrics: Metrics;
-  readonly #streams: Streams;
   readonly #outbound: Outbound;
   readonly #calls: Calls;
   readonly #questions: Questions;
   #child: Child | undefined;
+  #muted = false;
 
   constructor(parts: {
     readonly streams: Streams;
     readonly clock: Clock;
     readonly metrics: Metrics;
+    readonly ids: SessionIds;
     /** How long a client may take to answer its child. */
     readonly questionTimeoutMs: number;
   }) {
-    const { streams, clock, metrics, questionTimeoutMs } = parts;
+    const { streams, clock, metrics, ids, questionTimeoutMs } = parts;
     const toChild = (text: string) => this.#send(text);
     this.#metrics = metrics;
-    this.#streams = streams;
     this.#outbound = new Outbound({ streams, metrics });
-    const common = { clock, metrics, outbound: this.#outbound, toChild };
+    const common = { clock, metrics, ids, outbound: this.#outbound, toChild };
     this.#calls = new Calls(common);
     this.#questions = new Questions({
       ...common,
@@ -57,21 +66,60 @@ export class Router {
     return this.#calls.waiting;
   }
 
-  /** Resolves when no call waits; for one caller at a time. */
+  /** Resolves when no call waits. */
   drained(): Promise<void> {
     return this.#calls.drained();
   }
 
-  /** The requests of one POST; `carries`: its client reads more than answers. */
-  group(requests: readonly RequestMessage[], batch: boolean, carries: boolean): CallGroup {
-    const group = new CallGroup({
-      streams: this.#streams,
-      ids: requests.map(({ id }) => id),
-      ...{ batch, carries },
-      onFinished: (finished) => this.#outbound.close(finished),
-    });
+  /** Resolves when neither a call nor a question of the child waits. */
+  async quiet(): Promise<void> {
+    while (this.#calls.waiting > 0 || this.#questions.waiting > 0) {
+      await this.#calls.drained();
+      await this.#questions.drained();
+    }
+  }
+
+  /** What the child says while these calls wait may go to their stream. */
+  carry(group: CallGroup): void {
     this.#outbound.open(group);
-    return group;
+  }
+
+  /** Those calls are done. */
+  close(group: CallGroup): void {
+    this.#outbound.close(group);
+  }
+
+  /** Sends the child a message of the broker's own. */
+  tell(text: string): void {
+    this.#send(text);
+  }
+
+  /** Sends the client a message of the broker's own. */
+  announce(text: string): void {
+    this.#outbound.send(text);
+  }
+
+  /** What was held back from a client that is initialized leaves. Harmless when repeated. */
+  release(): void {
+    this.#outbound.initialized();
+  }
+
+  /** Another child has taken over: this one only ends what it has begun. */
+  mute(): void {
+    this.#muted = true;
+  }
+
+  /** Whether a message of the client is about something that this child has asked or was asked. */
+  knows(message: Exclude<Message, RequestMessage>): boolean {
+    if (message.kind === 'response') return this.#questions.has(message.id);
+    switch (message.method) {
+      case 'notifications/cancelled':
+        return this.#calls.knows(message);
+      case 'notifications/progress':
+        return this.#questions.has(progressOf(message.params));
+      default:
+        return false;
+    }
   }
 
   /** Asks the child; resolves, always, with what became of it. */
@@ -135,6 +183,10 @@ export class Router {
         if (!this.#questions.cancel(message)) this.#drop('unknown_cancelled');
         return;
       default: {
+        if (this.#muted) {
+          this.#drop('muted');
+          return;
+        }
         const early = message.method === 'notifications/message';
         if (!this.#outbound.send(message.text, {}, early)) this.#drop('held_too_many');
       }

@@ -8,28 +8,44 @@ export type SessionEnd =
   | 'closed'
   | 'grant_ended'
   | 'account_ended'
+  /** Not used for SESSION_TTL. */
+  | 'expired'
+  /** The account has newer ones, as many as it may have. */
+  | 'too_many_stored'
+  /** Another child speaks another version than the client was told. */
+  | 'version_changed'
+  | 'not_opened'
+  /** With the broker; it goes on with the next one. */
+  | 'stopping';
+
+/** Why a child ends while its session goes on. */
+export type DetachReason =
   | 'idle'
   /** Idle, and its place was needed. */
   | 'evicted'
   | 'token_expired'
   | 'child_exited'
-  | 'not_opened'
-  | 'stopping';
+  /** The person must sign in again. */
+  | 'signed_out'
+  /** Another child has a newer token. */
+  | 'renewed';
 
-/** What the client gets for what became of its request; `ended` when its session has. */
+export type StopReason = SessionEnd | DetachReason;
+
+/** What the client gets for what became of its request; `stopped` when its child has. */
 export function settledBy(
   outcome: Answer,
   request: RequestMessage,
-  ended: SessionEnd | undefined,
+  stopped: StopReason | undefined,
 ): Settled {
   if (outcome.kind === 'answered') return { text: outcome.text, silent: false };
-  return { text: unansweredText(request, outcome, ended), silent: outcome.kind === 'cancelled' };
+  return { text: unansweredText(request, outcome, stopped), silent: outcome.kind === 'cancelled' };
 }
 
 function unansweredText(
   request: RequestMessage,
   outcome: Exclude<Answer, { kind: 'answered' }>,
-  ended: SessionEnd | undefined,
+  stopped: StopReason | undefined,
 ): string {
   const { connectionClosed, invalidRequest, requestTimeout } = RPC_ERROR;
   switch (outcome.kind) {
@@ -44,28 +60,28 @@ function unansweredText(
     case 'ambiguous':
       return errorText(request.id, invalidRequest, 'the progress token stands twice');
     case 'gone':
-      return errorText(request.id, connectionClosed, endSentence(ended ?? 'child_exited'));
+      return errorText(request.id, connectionClosed, endSentence(stopped ?? 'child_exited'));
   }
 }
 
-/** The answer to a request that is not passed on. */
-export function refusal(request: RequestMessage, code: number, sentence: string) {
-  return { answer: Promise.resolve(errorText(request.id, code, sentence)) };
-}
-
-/** The end of a session in the words of its client. */
-export function endSentence(why: SessionEnd): string {
+/** The end of a session or of its child in the words of its client. */
+export function endSentence(why: StopReason): string {
   switch (why) {
     case 'closed':
-    case 'idle':
-    case 'evicted':
     case 'not_opened':
+    case 'expired':
+    case 'too_many_stored':
+    case 'version_changed':
       return 'the session was ended';
     case 'grant_ended':
     case 'account_ended':
       return 'the access of this session was ended';
     case 'token_expired':
+    case 'signed_out':
       return 'the access of this session to the forge has expired';
+    case 'idle':
+    case 'evicted':
+    case 'renewed':
     case 'child_exited':
       return 'the program of this session ended';
     case 'stopping':
@@ -73,20 +89,26 @@ export function endSentence(why: SessionEnd): string {
   }
 }
 
-/** What opening a session came to when somebody ended it meanwhile. */
-export function openFailureOf(why: SessionEnd): OpenFailure {
+/** What the start of a child came to when somebody ended it meanwhile. */
+export function openFailureOf(why: StopReason): OpenFailure {
   switch (why) {
     case 'stopping':
       return { kind: 'stopping' };
     case 'grant_ended':
     case 'account_ended':
+    case 'signed_out':
       return { kind: 'sign_in_again' };
     case 'closed':
+    case 'expired':
+    case 'too_many_stored':
+    case 'version_changed':
+      return { kind: 'session_gone' };
     case 'idle':
     case 'evicted':
     case 'token_expired':
     case 'child_exited':
     case 'not_opened':
+    case 'renewed':
       return { kind: 'child_failed', detail: endSentence(why) };
   }
 }

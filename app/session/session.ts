@@ -1,37 +1,23 @@
-import { type Cancel, within } from '../base/clock.ts';
+import { within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import {
-  errorText,
-  type Message,
-  type RequestMessage,
-  RPC_ERROR,
-  resultText,
-} from '../base/message.ts';
+import type { Message, RequestMessage } from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Digest } from '../base/secret.ts';
-import type { Child } from '../child/supervisor.ts';
-import type { Store } from '../store/store.ts';
-import { type Attached, type AttachParts, attach } from './attach.ts';
-import type { CallGroup, PostedCalls } from './call-group.ts';
-import type { EventIds } from './event-id.ts';
-import { handshakeOf } from './handshake.ts';
+import type { SessionRow } from '../store/sessions.ts';
+import type { PostedCalls } from './call-group.ts';
+import { carryOn } from './carry-on.ts';
+import { Conversation } from './conversation.ts';
 import { KeptRow } from './kept-row.ts';
+import type { Links } from './links.ts';
 import type { OpenFailure } from './open-failure.ts';
+import { openSession } from './opening.ts';
 import type { OwnedSession, SessionOwner } from './owned-session.ts';
-import { watchSession } from './reaper.ts';
-import { Router } from './router.ts';
-import { endSentence, openFailureOf, type SessionEnd, settledBy } from './session-end.ts';
+import { openFailureOf, type SessionEnd } from './session-end.ts';
+import { createLinks, type SessionHooks, type SessionParts } from './session-parts.ts';
 import { type Listening, Streams } from './streams.ts';
+import { Uses } from './uses.ts';
 
-export interface SessionParts extends AttachParts {
-  readonly store: Pick<Store, 'sessions'>;
-  readonly eventIds: (session: Digest) => EventIds;
-  readonly requestTimeoutMs: number;
-  readonly requestTimeoutTotalMs: number;
-  readonly idleTimeoutMs: number;
-  readonly streamBufferBytesMax: number;
-  readonly log: Log;
-}
+export type { SessionHooks, SessionParts } from './session-parts.ts';
 
 type State =
   | { readonly kind: 'opening' }
@@ -40,49 +26,102 @@ type State =
   | { readonly kind: 'draining' }
   | { readonly kind: 'ended'; readonly why: SessionEnd; readonly gone: Promise<void> };
 
-/** One session with its child, from the first `initialize` to its end. */
+/**
+ * One session, from the first `initialize` to its end: a row in the store, and a child while one is
+ * needed. Children come and go, the client sees nothing of it.
+ */
 export class Session implements OwnedSession {
-  readonly owner: SessionOwner;
   readonly shortId: string;
   readonly #parts: SessionParts;
+  readonly #hooks: SessionHooks;
   readonly #row: KeptRow;
-  readonly #onGone: () => void;
   readonly #streams: Streams;
-  readonly #router: Router;
+  readonly #links: Links;
   readonly #log: Log;
-  readonly #end = new AbortController();
+  #owner: SessionOwner;
   #state: State = { kind: 'opening' };
-  #child: Child | undefined;
-  #lastUsedAt: number;
-  #stopWatching: Cancel = () => undefined;
+  readonly #conversation: Conversation;
+  #handshake = '{}';
+  #attaching: Promise<Result<void, OpenFailure>> | undefined;
+  readonly #uses: Uses;
 
-  /** `onGone` is called once, when the session, its child and its row are gone. */
-  constructor(parts: SessionParts, idDigest: Digest, owner: SessionOwner, onGone: () => void) {
-    this.owner = owner;
+  /** With `row`, it was opened before, and has no child now. */
+  constructor(
+    parts: SessionParts,
+    hooks: SessionHooks,
+    owned: { readonly idDigest: Digest; readonly owner: SessionOwner },
+    row?: SessionRow,
+  ) {
+    const { idDigest, owner } = owned;
+    this.#owner = owner;
     this.shortId = idDigest.slice(0, 8);
     this.#parts = parts;
-    this.#row = new KeptRow(parts.store.sessions, parts.clock, idDigest);
-    this.#onGone = onGone;
-    this.#streams = new Streams({ ...parts, eventIds: parts.eventIds(idDigest) });
-    const questionTimeoutMs = parts.requestTimeoutMs;
-    this.#router = new Router({ ...parts, streams: this.#streams, questionTimeoutMs });
-    this.#lastUsedAt = parts.clock.now();
+    this.#hooks = hooks;
     this.#log = parts.log.with({ session: this.shortId });
+    const { clock, store } = parts;
+    this.#row = new KeptRow({ sessions: store.sessions, clock, idDigest, log: this.#log }, row);
+    this.#streams = new Streams({ ...parts, eventIds: parts.eventIds(idDigest) });
+    const uses = new Uses(clock, row?.lastUsedAt ?? clock.now(), () => this.#row.used());
+    this.#uses = uses;
+    this.#links = createLinks(parts, hooks, {
+      ...{ session: this, accountId: owner.accountId, shortId: this.shortId },
+      ...{ streams: this.#streams, log: this.#log, lastUsedAt: () => uses.usedAt },
+    });
+    this.#conversation = new Conversation({
+      ...{ ...parts, links: this.#links, row: this.#row, streams: this.#streams, uses },
+      ...{ log: this.#log, closedBy: () => this.#closedBy },
+      onSuspicion: hooks.onSuspicion,
+    });
+    if (row === undefined) return;
+    this.#handshake = row.handshake;
+    this.#streams.protocolVersion = row.protocolVersion;
+    this.#state = { kind: 'ready' };
+  }
+
+  get owner(): SessionOwner {
+    return this.#owner;
   }
 
   get protocolVersion(): string {
     return this.#streams.protocolVersion;
   }
 
-  /** Whether a request may find it: opened, and not ended. */
+  /** Whether a request may find it: opened, and not ended but with the broker. */
   get usable(): boolean {
-    return this.#state.kind === 'ready' || this.#state.kind === 'draining';
+    const { kind } = this.#state;
+    if (this.#state.kind === 'ended') return this.#state.why === 'stopping';
+    return kind === 'ready' || kind === 'draining';
   }
 
-  /** Its last use; undefined while a call waits, -Infinity when it has ended and only leaves. */
+  get occupied(): boolean {
+    return this.#links.occupied;
+  }
+
+  /** Its last use; undefined while its child is needed, -Infinity when that only leaves. */
   get unusedSince(): number | undefined {
     if (this.#state.kind === 'ended') return Number.NEGATIVE_INFINITY;
-    return this.usable && this.#router.waiting === 0 ? this.#lastUsedAt : undefined;
+    if (this.#state.kind !== 'ready' || this.#links.starting) return undefined;
+    if (this.#links.current === undefined) return Number.NEGATIVE_INFINITY;
+    return this.#links.waiting === 0 ? this.#uses.usedAt : undefined;
+  }
+
+  get activity(): { readonly pid: number | undefined; readonly callsWaiting: number } {
+    return { pid: this.#links.current?.child.pid, callsWaiting: this.#links.waiting };
+  }
+
+  /** When the token of its child expires (epoch milliseconds); undefined without a child. */
+  get tokenExpiresAt(): number | undefined {
+    return this.#links.current?.token.expiresAt;
+  }
+
+  /** Whether nobody used it for `ttlMs`. */
+  unusedFor(ttlMs: number): boolean {
+    return !this.occupied && this.#parts.clock.now() - this.#uses.seenAt >= ttlMs;
+  }
+
+  /** Whether all that there is of it is its row. */
+  get dormant(): boolean {
+    return this.#state.kind === 'ready' && !this.occupied && this.#streams.empty;
   }
 
   /**
@@ -90,40 +129,65 @@ export class Session implements OwnedSession {
    * be called once. After a failure, and when it rejects with a `StoreError`, nothing is left.
    */
   async open(initialize: RequestMessage): Promise<Result<string, OpenFailure>> {
-    const handshake = handshakeOf(initialize);
-    if (!handshake.ok) return this.#notOpened(handshake.error);
+    this.#handshake = JSON.stringify(initialize.params ?? {});
+    const [links, row, streams] = [this.#links, this.#row, this.#streams];
     try {
-      const attached = await attach(this.#parts, {
-        accountId: this.owner.accountId,
-        shortId: this.shortId,
-        router: this.#router,
-        initialize,
-        end: this.#end.signal,
-        onChild: (child) => this.#own(child),
+      const opened = await openSession(initialize, {
+        ...{ links, row, streams, owner: this.#owner, log: this.#log },
+        storedPerUserMax: this.#parts.storedPerUserMax,
+        onRemoved: this.#hooks.onRemoved,
+        ended: async () => {
+          if (this.#state.kind !== 'ended') return undefined;
+          await this.#state.gone;
+          return openFailureOf(this.#state.why);
+        },
       });
-      if (!attached.ok) return await this.#notOpened(attached.error);
-      return await this.#settle(attached.value, handshake.value);
+      if (!opened.ok) await this.#failed(opened.error, 'not_opened');
+      else if (this.#state.kind === 'opening') this.#state = { kind: 'ready' };
+      return opened;
     } catch (error) {
       await this.finish('not_opened');
       throw error;
     }
   }
 
+  attach(): Promise<Result<void, OpenFailure>> {
+    const closedBy = this.#closedBy;
+    if (closedBy !== undefined) return Promise.resolve(err(openFailureOf(closedBy)));
+    if (this.#links.current !== undefined) return Promise.resolve(ok(undefined));
+    this.#uses.use();
+    return this.#next();
+  }
+
+  /** Starts a child with the account's newest token beside the one it has, and then instead of it. */
+  async renew(): Promise<void> {
+    if (this.#state.kind === 'ready' && this.#links.current !== undefined) await this.#next();
+  }
+
+  /** Ends the child; the session goes on with the next one. */
+  detach(why: 'evicted' | 'signed_out' | 'grant_ended'): Promise<void> {
+    if (why !== 'evicted') this.#streams.hangUp();
+    return this.#links.stop(why);
+  }
+
+  /** A newer grant of the same account and client carries it on. */
+  adopt(grantId: string): void {
+    if (this.#owner.grantId === grantId || this.#state.kind === 'ended') return;
+    this.#owner = { ...this.#owner, grantId };
+    this.#row.setGrant(grantId);
+    this.#log.info('session.taken_over', { login: this.#owner.login, grant: grantId });
+  }
+
   call(requests: RequestMessage | readonly RequestMessage[], streams = true): PostedCalls {
-    const batch = Array.isArray(requests);
-    const list: readonly RequestMessage[] = batch ? requests : [requests as RequestMessage];
-    const group = this.#router.group(list, batch, streams);
-    for (const request of list) this.#ask(request, group);
-    return group;
+    return this.#conversation.call(requests, streams);
   }
 
   notify(message: Exclude<Message, RequestMessage>): Result<void, 'gone' | 'full'> {
-    if (this.#state.kind !== 'ready') return err('gone');
-    this.#use();
-    return this.#router.notify(message);
+    return this.#conversation.notify(message);
   }
 
   listen(lastEventId?: string): Listening {
+    this.#uses.see();
     return this.#streams.listen(lastEventId);
   }
 
@@ -135,7 +199,7 @@ export class Session implements OwnedSession {
   async drain(drainMs: number): Promise<void> {
     if (this.#state.kind === 'ready') {
       this.#state = { kind: 'draining' };
-      await within(this.#parts.clock, drainMs, this.#router.drained());
+      await within(this.#parts.clock, drainMs, this.#links.drained());
     }
     await this.finish('stopping');
   }
@@ -143,105 +207,48 @@ export class Session implements OwnedSession {
   /** Ends the session, whatever it does; `detail` is for the log. The first reason is kept. */
   finish(why: SessionEnd, detail?: string): Promise<void> {
     if (this.#state.kind === 'ended') return this.#state.gone;
-    const gone = this.#tearDown(why);
+    // With the broker only the child ends: the next one finds the row.
+    const kept = why === 'stopping' && this.usable;
+    const { promise: gone, resolve } = Promise.withResolvers<void>();
     this.#state = { kind: 'ended', why, gone };
-    this.#end.abort();
-    this.#router.failAll();
     this.#streams.end();
     this.#parts.metrics.sessionsEnded.inc({ reason: why });
     if (why !== 'not_opened') this.#log.info('session.ended', { reason: why, detail });
+    void this.#tearDown(why, kept).then(resolve);
     return gone;
   }
 
-  async #tearDown(why: SessionEnd): Promise<void> {
-    this.#stopWatching();
-    await Promise.all([this.#child?.stop(why), this.#row.delete(this.#log)]);
-    this.#onGone();
+  get #closedBy(): SessionEnd | undefined {
+    if (this.#state.kind === 'ready') return undefined;
+    return this.#state.kind === 'ended' ? this.#state.why : 'stopping';
   }
 
-  #own(child: Child): void {
-    this.#child = child;
-    void child.exited.then(() => {
-      if (this.usable) void this.finish('child_exited');
-      else this.#router.failAll();
+  async #tearDown(why: SessionEnd, kept: boolean): Promise<void> {
+    const deleted = kept ? Promise.resolve(true) : this.#row.delete();
+    await this.#links.stop(why);
+    this.#hooks.onGone(!(await deleted));
+  }
+
+  /** One start at a time, however many need it. */
+  #next(): Promise<Result<void, OpenFailure>> {
+    this.#attaching ??= this.#startNext().finally(() => {
+      this.#attaching = undefined;
     });
+    return this.#attaching;
   }
 
-  /** From the child's answer to a session that requests find. */
-  async #settle(attached: Attached, handshake: string): Promise<Result<string, OpenFailure>> {
-    const { protocolVersion, tokenExpiresAt, child } = attached;
-    if (this.#state.kind === 'ended') return this.#notOpened({ kind: 'stopping' });
-    await this.#row.insert(this.owner, protocolVersion, handshake);
-    if (this.#state.kind !== 'opening') return this.#notOpened({ kind: 'stopping' });
-    this.#streams.protocolVersion = protocolVersion;
-    this.#state = { kind: 'ready' };
-    const { login, clientId, grantId } = this.owner;
-    this.#log.info('session.opened', { login, client: clientId, grant: grantId, protocolVersion });
-    this.#stopWatching = watchSession({
-      clock: this.#parts.clock,
-      idleTimeoutMs: this.#parts.idleTimeoutMs,
-      tokenExpiresAt,
-      lastUsedAt: () => this.#lastUsedAt,
-      busy: () => this.#router.waiting > 0,
-      onDue: (reason) => void this.finish(reason),
-    });
-    // It may have ended while the row was written.
-    void child.exited.then(() => this.finish('child_exited'));
-    return ok(attached.answer);
+  /** Another child than the one that was opened with; after a failure all is as it was before. */
+  async #startNext(): Promise<Result<void, OpenFailure>> {
+    const [links, row, streams] = [this.#links, this.#row, this.#streams];
+    const { login } = this.#owner;
+    const handshake = this.#handshake;
+    const next = await carryOn({ links, row, streams, handshake, login, log: this.#log });
+    if (!next.ok) await this.#failed(next.error, 'version_changed');
+    return next;
   }
 
-  async #notOpened(failure: OpenFailure): Promise<Result<never, OpenFailure>> {
-    if (this.#state.kind === 'ended') {
-      await this.#state.gone;
-      return err(openFailureOf(this.#state.why));
-    }
-    const detail = 'detail' in failure ? failure.detail : undefined;
-    this.#log.warn('session.not_opened', { login: this.owner.login, reason: failure.kind, detail });
-    await this.finish('not_opened');
-    return err(failure);
-  }
-
-  #ask(request: RequestMessage, group: CallGroup): void {
-    const now = this.#answerOf(request);
-    if (now !== undefined) {
-      group.settle({ text: now, silent: false });
-      return;
-    }
-    this.#use();
-    const { requestTimeoutMs: idleMs, requestTimeoutTotalMs: totalMs } = this.#parts;
-    this.#router.ask(request, { idleMs, totalMs }, group).then(
-      (outcome) => {
-        this.#lastUsedAt = this.#parts.clock.now();
-        const ended = this.#state.kind === 'ended' ? this.#state.why : undefined;
-        group.settle(settledBy(outcome, request, ended));
-      },
-      (error: unknown) => {
-        this.#log.error('session.call_failed', { err: error });
-        const text = errorText(request.id, RPC_ERROR.internalError, 'internal error');
-        group.settle({ text, silent: false });
-      },
-    );
-  }
-
-  /** What needs no child to be answered. */
-  #answerOf(request: RequestMessage): string | undefined {
-    const { invalidRequest, connectionClosed } = RPC_ERROR;
-    // A second one would promise the child capabilities that the first one has not declared.
-    if (request.method === 'initialize') {
-      return errorText(request.id, invalidRequest, 'the session is initialized already');
-    }
-    if (this.#state.kind !== 'ready') {
-      const why = this.#state.kind === 'ended' ? this.#state.why : 'stopping';
-      return errorText(request.id, connectionClosed, endSentence(why));
-    }
-    if (request.method !== 'ping') return undefined;
-    // MCP ping: at once, whatever the child does meanwhile.
-    this.#use();
-    return resultText(request.id, {});
-  }
-
-  #use(): void {
-    this.#lastUsedAt = this.#parts.clock.now();
-    this.#row.used();
+  async #failed({ kind }: OpenFailure, end: 'not_opened' | 'version_changed'): Promise<void> {
+    if (kind === 'sign_in_again') this.#hooks.onSignedOut();
+    if (kind === 'session_gone' || end === 'not_opened') await this.finish(end);
   }
 }

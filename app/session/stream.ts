@@ -71,6 +71,11 @@ export class Stream {
     return this.#finished;
   }
 
+  /** Ends the connection that reads it; the stream goes on. */
+  hangUp(): void {
+    this.#reader?.end('ended');
+  }
+
   /** Adds a message; with `last`, the stream ends with it. */
   push(text: string, last = false): void {
     this.#add(text, last);

@@ -54,6 +54,16 @@ export class Streams {
     return listening;
   }
 
+  /** Whether nobody reads any of them and nothing is kept for anyone. */
+  get empty(): boolean {
+    return !this.listening.attached && this.#ring.bytes === 0;
+  }
+
+  /** Ends the connection of whoever listens. */
+  hangUp(): void {
+    this.listening.hangUp();
+  }
+
   /** The session has ended: what nobody waits for is dropped, and nobody listens any more. */
   end(): void {
     this.listening.finish();

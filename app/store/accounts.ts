@@ -50,6 +50,11 @@ export interface Accounts {
    */
   storeTokens(user: AccountUser, tokens: UpstreamTokens): Promise<Account>;
   tokensOf(id: number): Promise<AccountWithTokens | undefined>;
+  /**
+   * Active accounts with a live grant whose refresh token has lived half its life: who is away for
+   * long must find the connection as it was. The ones that end first, at most `limit`.
+   */
+  listHalfLived(limit: number): Promise<readonly Account[]>;
   /** Changes the state only while the generation is still `generation`; false otherwise. */
   setState(id: number, state: AccountState, generation: number): Promise<boolean>;
 }
@@ -78,6 +83,13 @@ export function createAccounts(context: StoreContext): Accounts {
   const setState = connection.prepare<never, [AccountState, number, number, number]>(
     'UPDATE accounts SET state = ?, updated_at = ? WHERE id = ? AND generation = ?',
   );
+  const halfLived = connection.prepare<AccountRow, [{ now: number; limit: number }]>(
+    `SELECT ${COLUMNS} FROM accounts AS a
+     WHERE state = 'active' AND refresh_expires_at IS NOT NULL
+       AND 2 * ($now - updated_at) >= refresh_expires_at - updated_at
+       AND EXISTS (SELECT 1 FROM grants WHERE account_id = a.id AND ended_at IS NULL)
+     ORDER BY refresh_expires_at LIMIT $limit`,
+  );
   const accessPlace = (id: number) => context.place(String(id), 'accounts.access_token');
   const refreshPlace = (id: number) => context.place(String(id), 'accounts.refresh_token');
 
@@ -104,6 +116,8 @@ export function createAccounts(context: StoreContext): Accounts {
           refreshToken: refresh && keyring.open(refresh, refreshPlace(id)),
         };
       }),
+    listHalfLived: (limit) =>
+      connection.read(() => halfLived.all({ now: clock.now(), limit }).map(toAccount)),
     setState: (id, state, generation) =>
       connection.write(() => setState.run(state, clock.now(), id, generation).changes > 0),
   };
@@ -131,5 +145,9 @@ const COLUMNS = `id, login, is_admin AS isAdmin, state, generation,
   access_expires_at AS accessExpiresAt, refresh_expires_at AS refreshExpiresAt`;
 
 function asAccount(row: AccountRow | null): Account | undefined {
-  return row === null ? undefined : { ...row, isAdmin: row.isAdmin === 1 };
+  return row === null ? undefined : toAccount(row);
+}
+
+function toAccount(row: AccountRow): Account {
+  return { ...row, isAdmin: row.isAdmin === 1 };
 }

@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite';
 import first from './migrations/0001-first.sql' with { type: 'text' };
+import sessionState from './migrations/0002-session-state.sql' with { type: 'text' };
 import { StoreOpenError } from './store-error.ts';
 
 /** One step of the schema. It is additive: the release before can work with what it leaves. */
@@ -11,7 +12,10 @@ export interface Migration {
 }
 
 /** Every step there ever was, in order; a released one is never edited. */
-export const MIGRATIONS: readonly Migration[] = [{ number: 1, name: '0001-first', sql: first }];
+export const MIGRATIONS: readonly Migration[] = [
+  { number: 1, name: '0001-first', sql: first },
+  { number: 2, name: '0002-session-state', sql: sessionState },
+];
 
 /**
  * Brings the schema up to the last of `migrations`, each in a transaction of its own. A store that

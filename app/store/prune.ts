@@ -3,8 +3,6 @@ import type { StoreContext } from './store-context.ts';
 
 /** Rows deleted in one transaction, so that no request waits long for it. */
 const BATCH_ROWS = 500;
-/** A session whose client has not been heard of for so long is forgotten. */
-export const SESSION_TTL_MS = 30 * 24 * 60 * 60 * 1000;
 
 /** How long what is not used any more is kept. */
 export interface Retention {
@@ -12,6 +10,8 @@ export interface Retention {
   readonly unusedClientMs: number;
   /** An ended grant, after its end; an account without any grant, after its last change. */
   readonly tombstoneMs: number;
+  /** A session after its last use (SESSION_TTL). */
+  readonly sessionMs: number;
 }
 
 export interface Pruner {
@@ -131,7 +131,7 @@ function createSimpleBatches(
     AND (kind = 'static' AND retired_at <= ?1 OR kind = 'dcr' AND registered_at <= ?1
          AND coalesce(last_used_at, 0) <= ?1)`;
   return [
-    batch('sessions', 'id_digest', SESSION_TTL_MS, 'last_used_at <= ?1'),
+    batch('sessions', 'id_digest', retention.sessionMs, 'last_used_at <= ?1'),
     batch('authorization_requests', 'digest', 0, 'expires_at <= ?1'),
     batch('browser_sessions', 'digest', 0, 'expires_at <= ?1'),
     // Takes along, by foreign keys, the used code, the spent tokens and the sessions of the grant.

@@ -16,6 +16,7 @@ import { makeDirectory, makePrivateFile, openDatabase } from './database.ts';
 import { claimStore, createProbe } from './facts.ts';
 import { createGrants, type Grants } from './grants.ts';
 import { createLastUse } from './last-use.ts';
+import { createListings, type Listings } from './listings.ts';
 import { lockStore, type StoreLock } from './lock.ts';
 import { MIGRATIONS, migrate } from './migrations.ts';
 import { createPruner, type Retention } from './prune.ts';
@@ -38,6 +39,7 @@ export interface Store {
   readonly grants: Grants;
   readonly tokens: Tokens;
   readonly sessions: Sessions;
+  readonly listings: Listings;
   /** Deletes what has expired, a bounded number of rows at a time; returns rows per table. */
   prune(): Promise<Readonly<Record<string, number>>>;
   /** Writes and reads back a few pages now; false when the disk is full or the file broken. */
@@ -127,6 +129,7 @@ function createStore(
     grants: createGrants(context),
     tokens: createTokens(context),
     sessions: createSessions(context),
+    listings: createListings(context),
     prune: () => pruner.prune(),
     writable: createProbe(connection),
     close() {

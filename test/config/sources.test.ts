@@ -151,6 +151,8 @@ describe('settings: the defaults', () => {
       maxSessions: 100,
       maxSessionsPerUser: 10,
       sessionIdleTimeoutMs: 15 * 60_000,
+      sessionTtlMs: 30 * 86_400_000,
+      maxStoredSessionsPerUser: 200,
       accessTokenTtlMs: 8 * 3_600_000,
       refreshTokenTtlMs: 90 * 86_400_000,
       requestTimeoutMs: 5 * 60_000,
@@ -167,6 +169,15 @@ describe('settings: the defaults', () => {
       logFormat: 'json',
       warnings: [],
     });
+  });
+
+  it('put the control socket beside the store, unless it has a path of its own', () => {
+    expect(loaded().controlSocketPath).toBe('/var/lib/fjmcp/store.sqlite.control');
+    const own = loaded({ argv: ['--control-socket', 'broker.control'] });
+    expect(own.controlSocketPath).toBe('/work-dir/broker.control');
+    expect(faults({ argv: ['--control-socket', ''] })).toEqual([
+      '--control-socket (FJMCP_CONTROL_SOCKET, control_socket): must not be empty',
+    ]);
   });
 
   it('resolve the store path, so that the log says which file it was', () => {

@@ -367,6 +367,7 @@ describe('a renewal', () => {
       accounts: {
         find: (id) => accounts.find(id),
         tokensOf: (id) => accounts.tokensOf(id),
+        listHalfLived: (limit) => accounts.listHalfLived(limit),
         setState: (id, state, generation) => accounts.setState(id, state, generation),
         async storeTokens(user, pair) {
           if (failures > 0) {

@@ -91,6 +91,7 @@ export class SessionDouble implements OwnedSession {
   readonly notified: Message[] = [];
   readonly ends: string[] = [];
   notifyResult: Result<void, 'gone' | 'full'> = ok(undefined);
+  attachResult: Result<void, OpenFailure> = ok(undefined);
   /** What a call answers; by default at once. */
   respond: (request: RequestMessage) => Promise<string> = (request) =>
     Promise.resolve(resultText(request.id, { ok: true }));
@@ -108,6 +109,10 @@ export class SessionDouble implements OwnedSession {
   /** Resolves with the next call. */
   get called(): Promise<void> {
     return this.#onCall.promise;
+  }
+
+  attach(): Promise<Result<void, OpenFailure>> {
+    return Promise.resolve(this.attachResult);
   }
 
   call(requests: RequestMessage | readonly RequestMessage[]): PostedCalls {
@@ -184,7 +189,7 @@ export class SessionsDouble {
     return ok({ sessionId, answer, session });
   }
 
-  find(sessionId: string, owner: SessionOwner): OwnedSession | undefined {
+  async find(sessionId: string, owner: SessionOwner): Promise<OwnedSession | undefined> {
     this.found.push(sessionId);
     const session = this.sessions.get(sessionId);
     const owned =

@@ -48,6 +48,8 @@ function whole(limits: Partial<SessionLimits> = {}) {
           ok: true,
           value: { token: new Secret('upstream'), expiresAt, generation: 1 },
         }),
+      verify: () => Promise.resolve('good'),
+      renewAbsent: () => Promise.resolve(),
     },
     supervisor,
     probeForge: () => Promise.resolve('up'),

@@ -92,7 +92,7 @@ export class TestServer {
       clock,
       log: log.log,
       metrics,
-      retention: { unusedClientMs: 90 * DAY, tombstoneMs: 365 * DAY },
+      retention: { unusedClientMs: 90 * DAY, tombstoneMs: 365 * DAY, sessionMs: 30 * DAY },
       ...storeOptions,
     });
     const store = wrapStore?.(this.store) ?? this.store;

@@ -344,19 +344,21 @@ describe('a session of the official client', () => {
     expect(error).toMatchObject({ code: ErrorCode.ConnectionClosed });
     expect(String(error)).toContain('the program of this session ended');
 
-    expect(await httpStatus(whoIs(client.client))).toBe(404);
-    expect(await whoIs(await client.connect())).toBe('alice');
+    const { sessionId } = client;
+    expect(await whoIs(client.client)).toBe('alice');
+    expect(client.sessionId).toBe(sessionId);
     await client.close();
   });
 
-  it('is gone after a restart of the broker, and the sign-in is not', async () => {
+  it('goes on after a restart of the broker under its id, and so does the sign-in', async () => {
     const own = await startSystem();
     try {
       const client = await own.connected();
       const tokens = client.memory.current;
+      const { sessionId } = client;
       await own.restart();
-      expect(await httpStatus(whoIs(client.client))).toBe(404);
-      expect(await whoIs(await client.connect())).toBe('alice');
+      expect(await whoIs(client.client)).toBe('alice');
+      expect(client.sessionId).toBe(sessionId);
       expect(client.memory.current === tokens).toBe(true);
       await client.close();
     } finally {
@@ -400,12 +402,14 @@ describe('the official client, when time passes', () => {
     await client.close();
   });
 
-  it('finds a session that was not used for long to be gone', async () => {
+  it('goes on in a session whose program was stopped because nobody used it', async () => {
     const client = await system.connected();
+    const { sessionId } = client;
     clock.skip(10 * MINUTE_MS);
-    expect(await httpStatus(whoIs(client.client))).toBe(404);
-    expect(eventsOf(system, 'session.ended').at(-1)).toMatchObject({ reason: 'idle' });
-    await client.client.close();
+    expect(await whoIs(client.client)).toBe('alice');
+    expect(client.sessionId).toBe(sessionId);
+    expect(eventsOf(system, 'session.detached').at(-1)).toMatchObject({ reason: 'idle' });
+    await client.close();
   });
 
   it('B7: asks its person at the next try when the forge had refused the account', async () => {
@@ -455,18 +459,14 @@ describe('the official client that is turned away', () => {
     }
   });
 
-  it('comes in beyond its limit in the place of the session it used least recently', async () => {
+  it('is told nothing of a limit while one of its programs is idle: that one makes room', async () => {
     const system = await startSystem({ config: { maxSessionsPerUser: 2 } });
     try {
-      const { memory, client: first } = await system.connected();
+      const { memory, client } = await system.connected();
       const second = await connect(new RefereeTransport(system.mcpUrl, memory));
-      expect(await whoIs(first)).toBe('alice');
-      expect(await whoIs(second)).toBe('alice');
       const third = await connect(new RefereeTransport(system.mcpUrl, memory));
-      expect(await whoIs(third)).toBe('alice');
-      expect(await whoIs(second)).toBe('alice');
-      expect(await rejection(whoIs(first))).toMatchObject({ code: 404 });
-      await Promise.all([first.close(), second.close(), third.close()]);
+      for (const each of [client, second, third, client]) expect(await whoIs(each)).toBe('alice');
+      await Promise.all([client.close(), second.close(), third.close()]);
     } finally {
       await system.stop();
     }

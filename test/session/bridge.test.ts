@@ -38,6 +38,8 @@ function setUp(flags: readonly string[] = [], limits: Partial<SessionLimits> = {
     tokens: {
       fresh: async () =>
         ok({ token: new Secret(CANARY), expiresAt: Date.now() + HOUR_MS, generation: 1 }),
+      verify: async () => 'good',
+      renewAbsent: async () => undefined,
     },
     supervisor,
     probeForge: async () => 'up',
@@ -100,7 +102,7 @@ describe('a session with a real process', () => {
     const { session, sessionId } = await opened(registry);
     const waiting = [tool(session, 'hang'), tool(session, 'hang'), tool(session, 'die')];
     for (const answer of await Promise.all(waiting)) expect(answer).toMatchObject({ code: -32000 });
-    expect(registry.find(sessionId, owner())).toBeUndefined();
+    expect(await registry.find(sessionId, owner())).toBe(session);
     expect(pids().some(isAlive)).toBe(false);
   });
 
@@ -135,13 +137,13 @@ describe('a session with a real process', () => {
     ]);
   });
 
-  it('ends with its child when a line is longer than MAX_MESSAGE', async () => {
+  it('loses its child when a line is longer than MAX_MESSAGE', async () => {
     const { registry, memory } = setUp();
     const { session, sessionId } = await opened(registry);
     const waiting = tool(session, 'hang');
     await tool(session, 'line', { bytes: 1024 * 1024 + 1 });
     expect(await waiting).toMatchObject({ code: -32000 });
-    expect(registry.find(sessionId, owner())).toBeUndefined();
+    expect(await registry.find(sessionId, owner())).toBe(session);
     expect(memory.of('child.exited')).toMatchObject([{ reason: 'line_too_long' }]);
   });
 });

@@ -98,8 +98,8 @@ describe('a call without an answer', () => {
     expect(answers.map((answer) => answer.id)).toEqual(['a', 'b', 7]);
     expect(answers.map((answer) => answer.error.code)).toEqual([-32000, -32000, -32000]);
     await settled();
-    expect(registry.find(sessionId, owner())).toBeUndefined();
-    expect(sessions.rows.size).toBe(0);
+    expect(await registry.find(sessionId, owner())).toBe(session);
+    expect(sessions.rows.size).toBe(1);
   });
 
   it('gets an error at once when the child reads no more', async () => {

@@ -16,14 +16,14 @@ describe('who finds a session', () => {
   it('[ContextForge #1078/#5043] finds none of another account, whatever else is the same', async () => {
     const { registry } = bench();
     const { sessionId } = await opened(registry, owner(1));
-    expect(registry.find(sessionId, owner(2))).toBeUndefined();
-    expect(registry.find(sessionId, { ...owner(2), login: 'user1' })).toBeUndefined();
+    expect(await registry.find(sessionId, owner(2))).toBeUndefined();
+    expect(await registry.find(sessionId, { ...owner(2), login: 'user1' })).toBeUndefined();
   });
 
   it('[CVE-2026-33946] finds none of another client of the same account', async () => {
     const { registry } = bench();
     const { sessionId } = await opened(registry, owner(1, 'client-1'));
-    expect(registry.find(sessionId, owner(1, 'client-2'))).toBeUndefined();
+    expect(await registry.find(sessionId, owner(1, 'client-2'))).toBeUndefined();
   });
 
   it('[CVE-2025-6515] makes ids of 192 random bits that no session shares', async () => {
@@ -38,7 +38,7 @@ describe('who finds a session', () => {
     const { registry } = bench();
     const { sessionId, session } = await opened(registry);
     for (const id of ['', 'unknown', digestOf(sessionId), session.shortId, `${sessionId} `]) {
-      expect(registry.find(id, owner())).toBeUndefined();
+      expect(await registry.find(id, owner())).toBeUndefined();
     }
   });
 
@@ -48,14 +48,14 @@ describe('who finds a session', () => {
     await settled();
     expect(supervisor.children).toHaveLength(1);
     expect(registry.count).toBe(1);
-    expect(registry.find('', owner())).toBeUndefined();
+    expect(await registry.find('', owner())).toBeUndefined();
   });
 
   it('finds it for its account and client, also under a new grant of the two', async () => {
     const { registry } = bench();
     const { sessionId, session } = await opened(registry, owner(1, 'client-1', 'grant-1'));
-    expect(registry.find(sessionId, owner(1, 'client-1', 'grant-1'))).toBe(session);
-    expect(registry.find(sessionId, owner(1, 'client-1', 'grant-2'))).toBe(session);
+    expect(await registry.find(sessionId, owner(1, 'client-1', 'grant-1'))).toBe(session);
+    expect(await registry.find(sessionId, owner(1, 'client-1', 'grant-2'))).toBe(session);
   });
 });
 
@@ -64,7 +64,7 @@ describe('the end of a session', () => {
     const { registry, supervisor, sessions } = bench();
     const { sessionId, session } = await opened(registry);
     const ended = session.end('deleted');
-    expect(registry.find(sessionId, owner())).toBeUndefined();
+    expect(await registry.find(sessionId, owner())).toBeUndefined();
     await ended;
     expect(supervisor.last.stopReason).toBe('closed');
     expect(sessions.rows.size).toBe(0);
@@ -116,13 +116,13 @@ describe('the end of a session', () => {
     ]);
   });
 
-  it('comes with the end of its child', async () => {
+  it('P7: does not come with the end of its child', async () => {
     const { registry, supervisor, sessions, metrics } = bench();
-    const { sessionId } = await opened(registry);
+    const { sessionId, session } = await opened(registry);
     supervisor.last.exit(2);
     await settled();
-    expect(registry.find(sessionId, owner())).toBeUndefined();
-    expect(sessions.rows.size).toBe(0);
+    expect(await registry.find(sessionId, owner())).toBe(session);
+    expect(sessions.rows.size).toBe(1);
     expect(registry.count).toBe(0);
     expect(await metrics.registry.getSingleMetricAsString('fjmcp_sessions')).toContain(' 0');
   });
@@ -132,13 +132,13 @@ describe('the end of a session', () => {
     const { session, sessionId } = await opened(registry);
     sessions.failure = new StoreError('busy');
     await session.end('deleted');
-    expect(registry.find(sessionId, owner())).toBeUndefined();
+    expect(await registry.find(sessionId, owner())).toBeUndefined();
     expect(registry.count).toBe(0);
     expect(supervisor.last.stopReason).toBe('closed');
     expect(memory.of('session.row_left')).toHaveLength(1);
   });
 
-  it('comes when the token expires, also in the middle of a call', async () => {
+  it('is only that of its child when the token expires, also in the middle of a call', async () => {
     const { registry, supervisor, clock, forge } = bench({
       limits: {
         idleTimeoutMs: 10 * HOUR_MS,
@@ -153,7 +153,7 @@ describe('the end of a session', () => {
     expect(supervisor.last.stopReason).toBeUndefined();
     clock.advance(1);
     expect(supervisor.last.stopReason).toBe('token_expired');
-    expect(registry.find(sessionId, owner())).toBeUndefined();
+    expect(await registry.find(sessionId, owner())).toBe(session);
     expect(JSON.parse(await answer)).toMatchObject({ id: 1, error: { code: -32000 } });
   });
 
@@ -169,7 +169,7 @@ describe('the end of a session', () => {
     expect(supervisor.last.stopReason).toBe('token_expired');
   });
 
-  it('comes when it was not used for SESSION_IDLE_TIMEOUT', async () => {
+  it('is only that of its child when it was not used for SESSION_IDLE_TIMEOUT', async () => {
     const { registry, supervisor, clock, sessions } = bench({ limits: { idleTimeoutMs: 60_000 } });
     await opened(registry);
     clock.advance(59_999);
@@ -177,7 +177,7 @@ describe('the end of a session', () => {
     clock.advance(1);
     expect(supervisor.last.stopReason).toBe('idle');
     await settled();
-    expect(sessions.rows.size).toBe(0);
+    expect(sessions.rows.size).toBe(1);
   });
 
   it('waits for SESSION_IDLE_TIMEOUT again after each use', async () => {

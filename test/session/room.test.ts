@@ -60,10 +60,11 @@ describe('room at MAX_SESSIONS', () => {
       'evicted',
       undefined,
     ]);
-    expect(registry.find(third.sessionId, owner(3))).toBeUndefined();
-    expect(registry.find(second.sessionId, owner(2))).toBeDefined();
+    expect(await registry.find(third.sessionId, owner(3))).toBe(third.session);
+    expect(await registry.find(second.sessionId, owner(2))).toBeDefined();
     expect(registry.count).toBe(3);
-    expect(memory.of('session.ended')).toMatchObject([{ reason: 'evicted' }]);
+    expect(memory.of('session.ended')).toEqual([]);
+    expect(memory.of('session.detached')).toMatchObject([{ reason: 'evicted' }]);
     waiting.child.answers({ still: 'here' }, 'm');
     expect(JSON.parse(await waiting.answer).result).toEqual({ still: 'here' });
   });

@@ -9,6 +9,7 @@ import {
   newRequest,
   open,
   rotation,
+  STORED_MAX,
   sessionOf,
 } from './harness.ts';
 
@@ -91,7 +92,7 @@ describe('the bytes of the store', () => {
     await store.tokens.rotate(
       rotation(clock, canary.refresh, canary.successor, canary['successor access']),
     );
-    await store.sessions.insert(sessionOf(clock, grant, canary.session));
+    await store.sessions.insert(sessionOf(clock, grant, canary.session), STORED_MAX);
     const found = await requests.find(request.digest);
     expect(found?.clientState).toBe(canary['client state']);
 

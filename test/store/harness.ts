@@ -22,7 +22,7 @@ export const DAY = 24 * HOUR;
 
 export const FORGE = 'https://forge.example';
 export const RESOURCE = 'https://broker.example/mcp';
-export const RETENTION = { unusedClientMs: 30 * DAY, tombstoneMs: 365 * DAY };
+export const RETENTION = { unusedClientMs: 30 * DAY, tombstoneMs: 365 * DAY, sessionMs: 30 * DAY };
 
 /** The keyring of the store key that is 32 times `byte`. */
 export function keyringOf(byte: number): Keyring {
@@ -215,8 +215,15 @@ export function sessionOf(clock: FakeClock, grant: Grant, id = 'session-1') {
     handshake: '{"clientInfo":{"name":"editor"}}',
     createdAt: clock.now(),
     lastUsedAt: clock.now(),
+    initialized: true,
+    serverCapabilities: '{"tools":{}}',
+    logLevel: 'warning',
+    subscriptions: ['file:///notes'],
   };
 }
+
+/** Sessions that one person may have in the tests that are not about that limit. */
+export const STORED_MAX = 100;
 
 /** The error that a promise or a function ends with; fails the test when it does not. */
 export async function failure(run: () => unknown): Promise<unknown> {

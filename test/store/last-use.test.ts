@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
 import { digestOf } from '../../app/base/secret.ts';
 import type { Grant } from '../../app/store/grants.ts';
 import { LAST_USE_PERIOD_MS } from '../../app/store/last-use.ts';
-import { Directory, type Opened, open, SECOND, sessionOf, signIn } from './harness.ts';
+import { Directory, type Opened, open, SECOND, STORED_MAX, sessionOf, signIn } from './harness.ts';
 
 let directory: Directory;
 let opened: Opened;
@@ -47,7 +47,7 @@ describe('the time of last use', () => {
 
   it('is kept of clients, grants and sessions', async () => {
     const { store, clock } = opened;
-    await store.sessions.insert(sessionOf(clock, grant));
+    await store.sessions.insert(sessionOf(clock, grant), STORED_MAX);
     clock.advance(SECOND);
     store.clients.used('client-1');
     store.sessions.used(digestOf('session-1'));

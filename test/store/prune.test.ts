@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'bun:test';
 import { digestOf } from '../../app/base/secret.ts';
 import type { Grant } from '../../app/store/grants.ts';
-import { SESSION_TTL_MS } from '../../app/store/prune.ts';
 import {
   addAccount,
   addClient,
@@ -15,6 +14,7 @@ import {
   open,
   RETENTION,
   rotation,
+  STORED_MAX,
   sessionOf,
   signIn,
 } from './harness.ts';
@@ -113,18 +113,18 @@ describe('pruning', () => {
 
   it('deletes sessions a month after their last use', async () => {
     const { store, clock } = opened;
-    await store.sessions.insert(sessionOf(clock, grant));
+    await store.sessions.insert(sessionOf(clock, grant), STORED_MAX);
     clock.advance(DAY);
     store.sessions.used(digestOf('session-1'));
     await store.prune();
-    const { before, at } = await around(SESSION_TTL_MS);
+    const { before, at } = await around(RETENTION.sessionMs);
     expect(before.sessions).toBe(0);
     expect(at.sessions).toBe(1);
   });
 
   it('deletes an ended grant after its time as a tombstone, with all that hangs on it', async () => {
     const { store, clock } = opened;
-    await store.sessions.insert(sessionOf(clock, grant));
+    await store.sessions.insert(sessionOf(clock, grant), STORED_MAX);
     await store.grants.end(grant.id, 'revoked');
     clock.advance(RETENTION.tombstoneMs - 1);
     expect((await store.prune()).grants).toBe(0);

@@ -4,7 +4,7 @@
  * From then on the file stays as it is: it stands for every store out there of that release.
  */
 import { digestOf } from '../../app/base/secret.ts';
-import { Directory, newRequest, open, rotation, sessionOf, signIn } from './harness.ts';
+import { Directory, newRequest, open, rotation, STORED_MAX, sessionOf, signIn } from './harness.ts';
 
 const directory = new Directory();
 const opened = open({ path: directory.store });
@@ -14,7 +14,7 @@ await store.clients.syncStatic([
 ]);
 const grant = await signIn(opened);
 await store.tokens.rotate(rotation(clock, 'refresh-1', 'refresh-2', 'access-2'));
-await store.sessions.insert(sessionOf(clock, grant));
+await store.sessions.insert(sessionOf(clock, grant), STORED_MAX);
 await store.browserSessions.signIn(digestOf('browser-1'), 1, clock.now() + 1_000);
 await store.authorizationRequests.create(
   newRequest(clock, { shownAccountId: 1 }),

@@ -12,7 +12,7 @@ import { type Digest, Secret, systemRandom } from '../../app/base/secret.ts';
 import { createSpawnBreaker } from '../../app/child/spawn-breaker.ts';
 import { createSpawnQueue } from '../../app/child/spawn-queue.ts';
 import type { Supervisor } from '../../app/child/supervisor.ts';
-import type { FreshToken } from '../../app/forge/account-tokens.ts';
+import type { FreshToken, TokenVerdict } from '../../app/forge/account-tokens.ts';
 import type { ForgeFailure } from '../../app/forge/forge.ts';
 import {
   createSessionRegistry,
@@ -23,7 +23,12 @@ import {
   type SessionOwner,
   type SessionRegistry,
 } from '../../app/session/registry.ts';
-import type { SessionRow, Sessions } from '../../app/store/sessions.ts';
+import type {
+  GrantlessSession,
+  SessionRow,
+  SessionState,
+  Sessions,
+} from '../../app/store/sessions.ts';
 import { type FakeChild, FakeSupervisor, opens } from './fake-child.ts';
 import { FakeClock } from './fake-clock.ts';
 import { createMemoryLog, type MemoryLog } from './memory-log.ts';
@@ -36,13 +41,45 @@ export class MemorySessions implements Sessions {
   readonly rows = new Map<Digest, SessionRow>();
   readonly uses: Digest[] = [];
   failure: Error | undefined;
+  /** A live grant that takes over the sessions of an ended one. */
+  heir: string | undefined;
   /** What an insert waits for. */
   gate: Promise<void> = Promise.resolve();
 
-  async insert(row: SessionRow): Promise<void> {
+  async insert(row: SessionRow, storedMax: number): Promise<readonly Digest[]> {
     await this.gate;
     if (this.failure !== undefined) throw this.failure;
+    const own = [...this.rows.values()].filter(({ accountId }) => accountId === row.accountId);
+    const oldest = own.toSorted((a, b) => a.lastUsedAt - b.lastUsedAt);
+    const removed = oldest.slice(0, Math.max(0, own.length + 1 - storedMax));
+    for (const { idDigest } of removed) this.rows.delete(idDigest);
     this.rows.set(row.idDigest, row);
+    return removed.map(({ idDigest }) => idDigest);
+  }
+
+  async setState(idDigest: Digest, state: SessionState): Promise<void> {
+    const { initialized, serverCapabilities, logLevel, subscriptions } = state;
+    this.#change(idDigest, { initialized, serverCapabilities, logLevel, subscriptions });
+  }
+
+  async setGrant(idDigest: Digest, grantId: string): Promise<void> {
+    this.#change(idDigest, { grantId });
+  }
+
+  async endGrant(grantId: string): Promise<readonly GrantlessSession[]> {
+    const heir = this.heir ?? null;
+    const rows = [...this.rows.values()].filter((row) => row.grantId === grantId);
+    for (const { idDigest } of rows) {
+      if (heir === null) this.rows.delete(idDigest);
+      else this.#change(idDigest, { grantId: heir });
+    }
+    return rows.map(({ idDigest }) => ({ idDigest, heir }));
+  }
+
+  async endAccount(accountId: number): Promise<number> {
+    const rows = [...this.rows.values()].filter((row) => row.accountId === accountId);
+    for (const { idDigest } of rows) this.rows.delete(idDigest);
+    return rows.length;
   }
 
   async find(idDigest: Digest): Promise<SessionRow | undefined> {
@@ -54,14 +91,13 @@ export class MemorySessions implements Sessions {
     return this.rows.delete(idDigest);
   }
 
-  async deleteAll(): Promise<number> {
-    const count = this.rows.size;
-    this.rows.clear();
-    return count;
-  }
-
   used(idDigest: Digest): void {
     this.uses.push(idDigest);
+  }
+
+  #change(idDigest: Digest, change: Partial<SessionRow>): void {
+    const row = this.rows.get(idDigest);
+    if (row !== undefined) this.rows.set(idDigest, { ...row, ...change });
   }
 }
 
@@ -80,6 +116,9 @@ export interface Bench {
     token: string;
     lifeMs: number;
     readonly leads: number[];
+    /** What it says of the account's token. */
+    verdict: TokenVerdict;
+    verified: number;
     /** What the token call waits for. */
     gate: Promise<void>;
   };
@@ -101,8 +140,10 @@ export function testKeyring() {
   return createKeyring({ current: systemRandom(STORE_KEY_BYTES), random: systemRandom });
 }
 
-/** Limits of streams that most tests never reach. */
+/** Limits that most tests never reach. */
 export const STREAM_LIMITS = {
+  storedPerUserMax: 1000,
+  ttlMs: 30 * 24 * HOUR_MS,
   requestTimeoutTotalMs: HOUR_MS,
   streamBufferBytesMax: 8 * 1024 * 1024,
 };
@@ -127,6 +168,8 @@ export function bench(
     token: 'canary-upstream',
     lifeMs: HOUR_MS,
     leads: [],
+    verdict: 'good',
+    verified: 0,
     gate: Promise.resolve(),
   };
   const registry = createSessionRegistry({
@@ -144,6 +187,11 @@ export function bench(
         };
         return ok(token);
       },
+      async verify() {
+        forge.verified += 1;
+        return forge.verdict;
+      },
+      async renewAbsent() {},
     },
     supervisor: options.supervisor ?? supervisor,
     ...startGates({ clock, log: memory.log, metrics, concurrency: options.spawnConcurrency }),

@@ -115,7 +115,7 @@ describe('a session whose token the forge refuses', () => {
     expect((await new RawClient(system.mcpUrl, tokenOf(client)).initialize()).status).toBe(200);
   });
 
-  it('B7: is 401 when the program could not use it, and leads to a new sign-in', async () => {
+  it('B7: is 401 before a program is started with it, and leads to a new sign-in', async () => {
     const { client, raw } = await signedIn(withChild(...fixtureCommand('--exit-at-start')));
     system.forge.revokeGrant('alice');
     const { headers } = await refusal(raw, 401);
@@ -124,13 +124,15 @@ describe('a session whose token the forge refuses', () => {
     expect(logged('account.needs_sign_in')).toMatchObject([{ login: 'alice' }]);
     await expect(client.refresh()).rejects.toThrow();
     expect((await raw.initialize()).status).toBe(401);
-    expect(started()).toHaveLength(1);
+    expect(started()).toEqual([]);
   });
 
-  it('is 503 when the program could not use it and the forge has renewed it', async () => {
-    const { raw } = await signedIn(withChild(...fixtureCommand('--exit-at-start')));
-    system.forge.faults.set({ kind: 'answer', status: 401, body: {} }, { on: '/api/v1/user' });
-    expect((await refusal(raw, 503)).headers.get('retry-after')).toMatch(SECONDS);
+  it('is renewed once before a program is started, which gets the new one', async () => {
+    const { raw } = await signedIn({});
+    const answer = { kind: 'answer', status: 401, body: {} } as const;
+    system.forge.faults.set(answer, { on: '/api/v1/user', times: 1 });
+    expect((await raw.initialize()).status).toBe(200);
+    expect(await (await raw.call('get_my_user_info')).text()).toContain('alice');
     expect(logged('account.renewed')).toHaveLength(1);
     expect(logged('account.needs_sign_in')).toEqual([]);
   });
@@ -203,7 +205,7 @@ describe('a session whose program cannot be used', () => {
 });
 
 describe('a program that ends', () => {
-  it('T20: leaves an error for the call under way, and 404 for what follows', async () => {
+  it('P7: leaves an error for the call under way, and what follows is answered by another one', async () => {
     const { raw } = await signedIn(withChild(...fixtureCommand()));
     await raw.initialize();
     const answer = await raw.call('die');
@@ -212,7 +214,8 @@ describe('a program that ends', () => {
       code: -32000,
       message: 'the program of this session ended',
     });
-    expect((await raw.call('echo')).status).toBe(404);
-    expect((await raw.initialize()).status).toBe(200);
+    const next = await rpcAnswer(await raw.call('echo'));
+    expect(next.error).toBeUndefined();
+    expect(started()).toHaveLength(2);
   });
 });

@@ -1,0 +1,38 @@
+import type { Shown, ShownGrant } from '../control/protocol.ts';
+import { askBroker } from './ask-broker.ts';
+import type { Command } from './command.ts';
+import { shownAge, shownCount, shownTable } from './shown.ts';
+
+const HEADING = ['GRANT', 'LOGIN', 'ACCOUNT', 'CLIENT', 'CLIENT ID', 'SCOPE', 'GIVEN', 'USED'];
+
+/** Lists what people have allowed clients and not ended, the latest used first. */
+export const grants: Command = (context) =>
+  askBroker(context, {
+    action: 'grants',
+    flags: ['login', 'client'],
+    usage: '[--login LOGIN] [--client ID] [--json] [--control-socket FILE]',
+    question: ({ login, client }) => ({
+      action: 'grants',
+      filter: { login, clientId: client },
+    }),
+    show,
+  });
+
+function show({ rows, more }: Shown<ShownGrant>, nowMs: number): string {
+  if (rows.length === 0) return 'no grants\n';
+  const table = shownTable(
+    HEADING,
+    rows.map((row) => [
+      row.id,
+      row.login,
+      row.accountState.replaceAll('_', ' '),
+      row.clientName,
+      row.clientId,
+      row.scope,
+      shownAge(row.createdAt, nowMs),
+      shownAge(row.lastUsedAt, nowMs),
+    ]),
+  );
+  const tail = more ? ', and more that are not shown' : '';
+  return `${table}${shownCount(rows.length, 'grant')}${tail}\n`;
+}

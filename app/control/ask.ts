@@ -1,0 +1,67 @@
+import { connect } from 'node:net';
+import type { Clock } from '../base/clock.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import { linesOf } from './lines.ts';
+import {
+  ANSWER_BYTES_MAX,
+  CONTROL_TIMEOUT_MS,
+  CONTROL_VERSION,
+  type ControlAnswer,
+  type ControlQuestion,
+  type ControlResults,
+} from './protocol.ts';
+import { questionLine } from './question.ts';
+
+/**
+ * Asks the broker that listens on `path`. A failure is a sentence for the one who asked: that none
+ * runs, that it may not be asked by this user, or what the broker itself said.
+ */
+export async function askControl<Action extends ControlQuestion['action']>(
+  path: string,
+  question: Extract<ControlQuestion, { readonly action: Action }>,
+  clock: Clock,
+): Promise<Result<ControlResults[Action], string>> {
+  const socket = connect(path);
+  try {
+    socket.write(`${questionLine(question)}\n`);
+    for await (const line of linesOf(socket, ANSWER_BYTES_MAX, clock, CONTROL_TIMEOUT_MS)) {
+      return readAnswer<Action>(path, line);
+    }
+    return err(`The broker at ${path} ended the connection without an answer.`);
+  } catch (error) {
+    return err(failureSentence(path, error));
+  } finally {
+    socket.destroy();
+  }
+}
+
+function readAnswer<Action extends ControlQuestion['action']>(
+  path: string,
+  line: string | undefined,
+): Result<ControlResults[Action], string> {
+  const strange = `What listens on ${path} does not answer as this program's broker does.`;
+  if (line === undefined) return err(`The answer of the broker at ${path} is too long.`);
+  let answer: Partial<ControlAnswer> | null;
+  try {
+    answer = JSON.parse(line);
+  } catch {
+    return err(strange);
+  }
+  if (answer?.ok === false && answer.fault !== undefined) return err(answer.fault.message);
+  if (answer?.version !== CONTROL_VERSION || answer.ok !== true) return err(strange);
+  return ok(answer.result as ControlResults[Action]);
+}
+
+function failureSentence(path: string, error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
+  switch (code) {
+    case 'ENOENT':
+    case 'ECONNREFUSED':
+      return `No broker runs that listens on ${path}. Start it, or name its socket with --control-socket.`;
+    case 'EACCES':
+    case 'EPERM':
+      return `This user may not talk to the broker at ${path}: be the user that it runs as, or root.`;
+    default:
+      return `The broker at ${path} cannot be asked (${code}).`;
+  }
+}

@@ -1,0 +1,174 @@
+import { once } from 'node:events';
+import { lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
+import { StoreError } from '../store/store-error.ts';
+import type { ControlActions } from './actions.ts';
+import { linesOf } from './lines.ts';
+import { probeSocket } from './probe.ts';
+import {
+  CONTROL_TIMEOUT_MS,
+  CONTROL_VERSION,
+  type ControlAnswer,
+  type ControlFault,
+  QUESTION_BYTES_MAX,
+} from './protocol.ts';
+import { readQuestion } from './question.ts';
+
+/** Who is heard at once: an administrator and a few scripts. */
+const CONNECTIONS_MAX = 16;
+
+/** Longest path of a unix socket on Linux, without the zero behind it (unix(7)). */
+const PATH_BYTES_MAX = 107;
+
+/** Why there is no control socket; the message is a sentence for the administrator. */
+export class ControlListenError extends Error {
+  override readonly name = 'ControlListenError';
+}
+
+export interface ControlListenerOptions {
+  readonly path: string;
+  readonly actions: ControlActions;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** The socket through which the program's own commands talk to the broker. */
+export interface ControlListener {
+  /** Hears nobody any more and removes the socket. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Listens on a unix socket that only its owner can write to (0600): who may, may end every session.
+ * A socket that nobody answers on any more is replaced. Throws `ControlListenError`.
+ */
+export async function listenControl(options: ControlListenerOptions): Promise<ControlListener> {
+  const { path, log, metrics } = options;
+  await makePlace(path);
+  const connections = new Set<Socket>();
+  const server = createServer((socket) => {
+    const isBeyond = connections.size >= CONNECTIONS_MAX;
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+    if (isBeyond) {
+      metrics.limitsReached.inc({ limit: 'CONTROL_CONNECTIONS_MAX' });
+      turnAway(socket);
+      return;
+    }
+    converse(socket, options)
+      .catch((err: unknown) => log.debug('control.connection_failed', { err }))
+      .finally(() => socket.destroy());
+  });
+  await bind(server, path);
+  log.info('control.listening', { path });
+  return {
+    async stop() {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of connections) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+/** Answers before anything was asked; what is asked is read, or the peer would lose the answer. */
+function turnAway(socket: Socket): void {
+  const message = 'Too many commands talk to the broker at once: try again.';
+  socket.on('error', () => socket.destroy());
+  socket.resume();
+  socket.end(answerLine(refused({ kind: 'busy', message })));
+}
+
+/** Makes the directory (0700) if there is none, and removes a socket that nobody listens on. */
+async function makePlace(path: string): Promise<void> {
+  if (Buffer.byteLength(path) > PATH_BYTES_MAX) {
+    throw unusable(path, `a socket's path has at most ${PATH_BYTES_MAX} bytes`);
+  }
+  const directory = dirname(path);
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // Who writes there could put a socket of his own in the place of ours.
+    if ((statSync(directory).mode & 0o022) !== 0) {
+      throw unusable(path, `others may write to ${directory}; chmod go-w ${directory}`);
+    }
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined) return;
+    if (!found.isSocket()) throw unusable(path, 'something that is no socket is there');
+    if ((await probeSocket(path)) === 'answers')
+      throw unusable(path, 'another broker answers there');
+    unlinkSync(path);
+  } catch (error) {
+    if (error instanceof ControlListenError) throw error;
+    throw unusable(path, codeOf(error), error);
+  }
+}
+
+async function bind(server: Server, path: string): Promise<void> {
+  const listening = once(server, 'listening');
+  // The socket is made within the call (measured), and never open to others, not for a moment.
+  const before = process.umask(0o177);
+  try {
+    server.listen(path);
+  } finally {
+    process.umask(before);
+  }
+  await listening.catch((error: unknown) => {
+    throw unusable(path, codeOf(error), error);
+  });
+}
+
+async function converse(socket: Socket, options: ControlListenerOptions): Promise<void> {
+  const { clock, actions } = options;
+  for await (const line of linesOf(socket, QUESTION_BYTES_MAX, clock, CONTROL_TIMEOUT_MS)) {
+    const tooLong = { kind: 'malformed', message: 'The question is too long.' } as const;
+    const answer = line === undefined ? refused(tooLong) : await answerTo(line, actions, options);
+    if (!socket.write(answerLine(answer))) await once(socket, 'drain');
+    if (line === undefined) break;
+  }
+  socket.end();
+  if (socket.writableLength > 0) await once(socket, 'finish');
+}
+
+async function answerTo(
+  line: string,
+  actions: ControlActions,
+  { log }: ControlListenerOptions,
+): Promise<ControlAnswer> {
+  const question = readQuestion(line);
+  if (!question.ok) return refused(question.error);
+  log.debug('control.asked', { action: question.value.action });
+  try {
+    const result = await actions(question.value);
+    return result.ok
+      ? { version: CONTROL_VERSION, ok: true, result: result.value }
+      : refused(result.error);
+  } catch (error) {
+    if (!(error instanceof StoreError)) log.error('control.failed', { err: error });
+    return refused({ kind: 'failed', message: 'The broker could not do it; its log says why.' });
+  }
+}
+
+function refused(fault: ControlFault): ControlAnswer {
+  return { version: CONTROL_VERSION, ok: false, fault };
+}
+
+function answerLine(answer: ControlAnswer): string {
+  return `${JSON.stringify(answer)}\n`;
+}
+
+function unusable(path: string, reason: string, cause?: unknown): ControlListenError {
+  return new ControlListenError(
+    `The control socket ${path} cannot be used (${reason}). Choose another with ` +
+      '--control-socket, FJMCP_CONTROL_SOCKET or the key control_socket.',
+    { cause },
+  );
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
+}

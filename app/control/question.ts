@@ -1,0 +1,89 @@
+import { err, ok, type Result } from '../base/result.ts';
+import {
+  CONTROL_VERSION,
+  type ControlFault,
+  type ControlFilter,
+  type ControlQuestion,
+  type RevokeTarget,
+  SHORT_ID_LENGTH,
+} from './protocol.ts';
+
+/** The line of a question, without its line feed. */
+export function questionLine(question: ControlQuestion): string {
+  return JSON.stringify({ version: CONTROL_VERSION, ...question });
+}
+
+/** Reads a question; whoever may write to the socket may still be another release, or a person. */
+export function readQuestion(line: string): Result<ControlQuestion, ControlFault> {
+  const value = asObject(parse(line));
+  if (value === undefined) return malformed('The question is not a JSON object.');
+  const { version, action } = value;
+  if (version !== CONTROL_VERSION) {
+    const message = `This broker speaks version ${CONTROL_VERSION}: use the program it was started from.`;
+    return err({ kind: 'version', message });
+  }
+  if (action === 'revoke') return readTarget(asObject(value.target));
+  if (action !== 'sessions' && action !== 'grants') {
+    return err({ kind: 'unknown_action', message: 'This broker knows no such action.' });
+  }
+  const filter = readFilter(value.filter);
+  return filter === undefined
+    ? malformed('A filter names a login, a client id, or neither.')
+    : ok({ action, filter });
+}
+
+function readFilter(value: unknown): ControlFilter | undefined {
+  const filter = asObject(value ?? {});
+  if (filter === undefined) return undefined;
+  const { login, clientId } = filter;
+  return isOptionalName(login) && isOptionalName(clientId) ? { login, clientId } : undefined;
+}
+
+function readTarget(
+  target: Readonly<Record<string, unknown>> | undefined,
+): Result<ControlQuestion, ControlFault> {
+  const read = target === undefined ? undefined : asTarget(target);
+  return read === undefined
+    ? malformed(
+        `To be revoked are a grant by its id, a session by the first ${SHORT_ID_LENGTH} ` +
+          'characters that lists and logs show, or all grants of a login.',
+      )
+    : ok({ action: 'revoke', target: read });
+}
+
+function asTarget(target: Readonly<Record<string, unknown>>): RevokeTarget | undefined {
+  const { kind, id, shortId, login } = target;
+  if (kind === 'grant' && isName(id)) return { kind, id };
+  if (kind === 'login' && isName(login)) return { kind, login };
+  // Less of it would end whatever session happens to begin so.
+  if (kind === 'session' && isName(shortId) && shortId.length >= SHORT_ID_LENGTH) {
+    return { kind, shortId };
+  }
+  return undefined;
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined;
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function isOptionalName(value: unknown): value is string | undefined {
+  return value === undefined || isName(value);
+}
+
+function malformed(message: string): Result<never, ControlFault> {
+  return err({ kind: 'malformed', message });
+}

@@ -1,0 +1,117 @@
+import type { Log } from '../base/log.ts';
+import {
+  errorText,
+  type Message,
+  type RequestMessage,
+  RPC_ERROR,
+  resultText,
+} from '../base/message.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import { CallGroup, type PostedCalls } from './call-group.ts';
+import type { KeptRow } from './kept-row.ts';
+import type { Links } from './links.ts';
+import { looksRefused } from './refused-token.ts';
+import { changeBy, subscriptionRefusal } from './remembered.ts';
+import { endSentence, type SessionEnd, settledBy } from './session-end.ts';
+import type { Streams } from './streams.ts';
+import type { Uses } from './uses.ts';
+
+export interface ConversationParts {
+  readonly links: Links;
+  readonly row: KeptRow;
+  readonly streams: Streams;
+  readonly log: Log;
+  readonly requestTimeoutMs: number;
+  readonly requestTimeoutTotalMs: number;
+  /** Why nothing more is taken; undefined while it is. */
+  readonly closedBy: () => SessionEnd | undefined;
+  readonly uses: Uses;
+  /** An answer looks as if the forge did not honour the child's token. */
+  readonly onSuspicion: () => void;
+}
+
+/** What the client of one session says, whichever child there is to hear it. */
+export class Conversation {
+  readonly #parts: ConversationParts;
+
+  constructor(parts: ConversationParts) {
+    this.#parts = parts;
+  }
+
+  call(requests: RequestMessage | readonly RequestMessage[], streams: boolean): PostedCalls {
+    const batch = Array.isArray(requests);
+    const list: readonly RequestMessage[] = batch ? requests : [requests as RequestMessage];
+    const router = this.#parts.links.current?.router;
+    const group = new CallGroup({
+      ...{ streams: this.#parts.streams, ids: list.map(({ id }) => id), batch, carries: streams },
+      onFinished: (finished) => router?.close(finished),
+    });
+    router?.carry(group);
+    for (const request of list) this.#ask(request, group);
+    if (this.#parts.row.state.initialized) router?.release();
+    return group;
+  }
+
+  notify(message: Exclude<Message, RequestMessage>): Result<void, 'gone' | 'full'> {
+    if (this.#parts.closedBy() !== undefined) return err('gone');
+    this.#parts.uses.use();
+    if (message.kind === 'notification' && message.method === 'notifications/initialized') {
+      this.#parts.row.change({ initialized: true });
+    }
+    const about = this.#parts.links.routers.find((router) => router.knows(message));
+    const taken = (about ?? this.#parts.links.current?.router)?.notify(message);
+    // Without a child there is nothing to tell: the next one begins anew, and asks what it needs.
+    return taken?.ok === false && taken.error === 'full' ? taken : ok(undefined);
+  }
+
+  #ask(request: RequestMessage, group: CallGroup): void {
+    const now = this.#answerOf(request);
+    if (now !== undefined) {
+      group.settle({ text: now, silent: false });
+      return;
+    }
+    this.#parts.uses.use();
+    const { requestTimeoutMs: idleMs, requestTimeoutTotalMs: totalMs } = this.#parts;
+    const link = this.#parts.links.current;
+    if (link === undefined) {
+      group.settle(settledBy({ kind: 'gone' }, request, undefined));
+      return;
+    }
+    link.router.ask(request, { idleMs, totalMs }, group).then(
+      (outcome) => {
+        this.#parts.uses.answered();
+        group.settle(settledBy(outcome, request, link.why));
+        if (outcome.kind === 'answered') this.#answered(request, outcome);
+      },
+      (error: unknown) => {
+        this.#parts.log.error('session.call_failed', { err: error });
+        const text = errorText(request.id, RPC_ERROR.internalError, 'internal error');
+        group.settle({ text, silent: false });
+      },
+    );
+  }
+
+  #answered(request: RequestMessage, { text, failed }: { text: string; failed: boolean }): void {
+    if (looksRefused(text, failed)) this.#parts.onSuspicion();
+    if (failed) return;
+    const change = changeBy(request, this.#parts.row.state);
+    if (change !== undefined) this.#parts.row.change(change);
+  }
+
+  /** What needs no child to be answered. */
+  #answerOf(request: RequestMessage): string | undefined {
+    const { invalidRequest, connectionClosed } = RPC_ERROR;
+    // A second one would promise the child capabilities that the first one has not declared.
+    if (request.method === 'initialize') {
+      return errorText(request.id, invalidRequest, 'the session is initialized already');
+    }
+    const closedBy = this.#parts.closedBy();
+    if (closedBy !== undefined) {
+      return errorText(request.id, connectionClosed, endSentence(closedBy));
+    }
+    if (request.method !== 'ping') return subscriptionRefusal(request, this.#parts.row.state);
+    // MCP ping: at once, whatever the child does meanwhile.
+    this.#parts.uses.use();
+    return resultText(request.id, {});
+  }
+}

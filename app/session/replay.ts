@@ -1,0 +1,57 @@
+import type { RequestMessage } from '../base/message.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import type { SessionState } from '../store/sessions.ts';
+import type { CallLimits } from './calls.ts';
+import type { Opening } from './handshake.ts';
+import type { OpenFailure } from './open-failure.ts';
+import type { Router } from './router.ts';
+
+/**
+ * Tells a child what the one before it knew: that the client is initialized, its log level and its
+ * subscriptions. A refusal of one of them is the child's own affair; one that it does not answer
+ * at all makes it useless. `session_gone`: it speaks another version than the client was told.
+ */
+export async function replayState(
+  router: Router,
+  opening: Opening,
+  replay: { readonly protocolVersion: string; readonly state: SessionState } | undefined,
+  limits: CallLimits,
+): Promise<Result<void, OpenFailure>> {
+  if (replay === undefined) return ok(undefined);
+  if (opening.protocolVersion !== replay.protocolVersion) return err({ kind: 'session_gone' });
+  if (!replay.state.initialized) return ok(undefined);
+  router.tell(INITIALIZED);
+  const answers = await Promise.all(
+    requestsOf(replay.state).map((request) => router.ask(request, limits)),
+  );
+  if (answers.every(({ kind }) => kind === 'answered')) return ok(undefined);
+  return err({ kind: 'child_failed', detail: 'the program did not take over the session' });
+}
+
+const INITIALIZED = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' });
+
+function requestsOf({ logLevel, subscriptions }: SessionState): RequestMessage[] {
+  const level = logLevel === null ? [] : [request('logging/setLevel', { level: logLevel })];
+  return [...level, ...subscriptions.map((uri) => request('resources/subscribe', { uri }))];
+}
+
+function request(method: string, params: object): RequestMessage {
+  const text = JSON.stringify({ jsonrpc: '2.0', id: 0, method, params });
+  return { kind: 'request', id: 0, method, params, text };
+}
+
+/** What of a server's capabilities has a notification that tells of a change (MCP server features). */
+const LISTS = ['tools', 'prompts', 'resources'] as const;
+
+/**
+ * The list-changed notifications by which a client learns that another child offers something else
+ * than the one whose capabilities it was told; none when those are not known.
+ */
+export function listChanges(told: string | null, now: string): readonly string[] {
+  if (told === null || told === now) return [];
+  const before = JSON.parse(told) as Readonly<Record<string, unknown>>;
+  const after = JSON.parse(now) as Readonly<Record<string, unknown>>;
+  return LISTS.filter(
+    (name) => before[name] !== undefined && !Bun.deepEquals(before[name], after[name]),
+  ).map((name) => JSON.stringify({ jsonrpc: '2.0', method: `notifications/${name}/list_changed` }));
+}

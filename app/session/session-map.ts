@@ -1,0 +1,149 @@
+import { type Cancel, within } from '../base/clock.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import type { Digest } from '../base/secret.ts';
+import type { SessionRow } from '../store/sessions.ts';
+import type { OpenFailure, SessionLimit } from './open-failure.ts';
+import type { SessionOwner } from './owned-session.ts';
+import type { Renewal } from './renewal.ts';
+import { sessionInTheWay } from './room.ts';
+import { Session, type SessionParts } from './session.ts';
+
+/** The sessions in memory; the store has all. */
+export interface SessionMap {
+  readonly all: ReadonlyMap<Digest, Session>;
+  of(accountId: number): readonly Session[];
+  /** How many take a place. */
+  readonly occupied: number;
+  /** A new one, which takes its place before anything is awaited. */
+  add(idDigest: Digest, owner: SessionOwner): Session;
+  /** One that this owner has, from memory or from the store. */
+  find(idDigest: Digest, owner: SessionOwner): Promise<Session | undefined>;
+  /** Begins to forget what nobody needs. */
+  start(): Cancel;
+  /** Ends all with the broker. */
+  stop(drainMs: number): Promise<void>;
+}
+
+export interface SessionMapParts extends SessionParts {
+  readonly sessionsMax: number;
+  readonly sessionsPerUserMax: number;
+  readonly ttlMs: number;
+  readonly stopGraceMs: number;
+}
+
+/** Far more than the stop of a child takes: beyond it the child cannot be ended by anyone. */
+const ROOM_WAIT_MS_MAX = 5_000;
+
+/** Rows that could not be deleted and are remembered; prune takes them when their time has come. */
+const UNDELETED_MAX = 10_000;
+
+/** How often it is looked for sessions of which only the row is needed. */
+export const SWEEP_MS = 30_000;
+
+export function createSessionMap(parts: SessionMapParts, renewal: Renewal): SessionMap {
+  const { clock, metrics, store, ttlMs } = parts;
+  const all = new Map<Digest, Session>();
+  const loading = new Map<Digest, Promise<Session | undefined>>();
+  /** Those that have ended although their row could not be deleted. */
+  const undeleted = new Set<Digest>();
+  const occupants = () => [...all.values()].filter(({ occupied }) => occupied);
+  const onChange = () => metrics.sessions.set(occupants().length);
+
+  const { makeRoom, gone } = createRooms(parts, occupants);
+
+  const create = (idDigest: Digest, owner: SessionOwner, row: SessionRow | undefined): Session => {
+    const hooks = {
+      ...{ makeRoom, onChange },
+      onRemoved: (removed: readonly Digest[]) => {
+        for (const digest of removed) void all.get(digest)?.finish('too_many_stored');
+      },
+      onSignedOut: () => renewal.signedOut(owner.accountId),
+      onSuspicion: () => renewal.suspect(owner.accountId),
+      onGone: (rowLeft: boolean) => {
+        if (rowLeft && undeleted.size < UNDELETED_MAX) undeleted.add(idDigest);
+        if (all.get(idDigest) === session) all.delete(idDigest);
+        gone(session);
+        onChange();
+      },
+    };
+    const session = new Session(parts, hooks, { idDigest, owner }, row);
+    all.set(idDigest, session);
+    return session;
+  };
+
+  const load = async (idDigest: Digest, login: string): Promise<Session | undefined> => {
+    const row = await store.sessions.find(idDigest);
+    if (row === undefined) return undefined;
+    const { accountId, clientId, grantId } = row;
+    return create(idDigest, { accountId, clientId, grantId, login }, row);
+  };
+
+  /** Many requests, one session. */
+  const loaded = (idDigest: Digest, login: string): Promise<Session | undefined> => {
+    const running = loading.get(idDigest);
+    if (running !== undefined) return running;
+    const started = load(idDigest, login).finally(() => loading.delete(idDigest));
+    loading.set(idDigest, started);
+    return started;
+  };
+
+  const forget = (): void => {
+    for (const [digest, session] of all) {
+      if (session.unusedFor(ttlMs)) void session.finish('expired');
+      else if (session.dormant) all.delete(digest);
+    }
+  };
+
+  return {
+    all,
+    of: (accountId) => [...all.values()].filter(({ owner }) => owner.accountId === accountId),
+    get occupied() {
+      return occupants().length;
+    },
+    add: (idDigest, owner) => create(idDigest, owner, undefined),
+    async find(idDigest, owner) {
+      if (undeleted.has(idDigest)) return undefined;
+      const session = all.get(idDigest) ?? (await loaded(idDigest, owner.login));
+      if (session?.usable !== true) return undefined;
+      // The id alone opens nothing (CVE-2026-33946): it must belong to this person and client.
+      const { accountId, clientId } = session.owner;
+      if (accountId !== owner.accountId || clientId !== owner.clientId) return undefined;
+      if (!session.unusedFor(ttlMs)) return session;
+      await session.finish('expired');
+      return undefined;
+    },
+    start: () => clock.every(SWEEP_MS, forget),
+    async stop(drainMs) {
+      const drained = [...all.values()].map((session) => session.drain(drainMs));
+      // A process in an uninterruptible wait cannot be ended by anyone.
+      await within(clock, parts.stopGraceMs, Promise.all(drained));
+    },
+  };
+}
+
+function createRooms(parts: SessionMapParts, occupants: () => readonly Session[]) {
+  const { clock, metrics } = parts;
+  /** Those that give their place to another, whose child waits until theirs is gone. */
+  const leaving = new Set<Session>();
+
+  const limitReached = (limit: SessionLimit): Result<never, OpenFailure> => {
+    metrics.limitsReached.inc({ limit });
+    return err({ kind: 'limit', limit });
+  };
+  return {
+    gone: (session: Session) => leaving.delete(session),
+    async makeRoom(session: Session, take: () => void): Promise<Result<void, OpenFailure>> {
+      leaving.delete(session);
+      const staying = occupants().filter((other) => other !== session && !leaving.has(other));
+      const room = sessionInTheWay(staying, session.owner.accountId, parts);
+      if (!room.ok) return limitReached(room.error);
+      take();
+      const spared = room.value;
+      if (spared === undefined) return ok(undefined);
+      leaving.add(spared);
+      const gone = await within(clock, ROOM_WAIT_MS_MAX, spared.detach('evicted'));
+      leaving.delete(spared);
+      return gone ? ok(undefined) : limitReached('MAX_SESSIONS');
+    },
+  };
+}
