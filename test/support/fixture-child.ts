@@ -8,6 +8,7 @@ const flags = new Set(process.argv.slice(2));
 const received: string[] = [];
 const asked = new Map<number, (answer: unknown) => void>();
 let questions = 0;
+let flooded = 0;
 
 type Json = Record<string, unknown>;
 type Tool = (args: Json) => unknown;
@@ -69,11 +70,14 @@ const TOOLS: Record<string, Tool> = {
     const block = line.repeat(Math.ceil(65_536 / line.length));
     const pipe = to === 'stderr' ? process.stderr : process.stdout;
     const pump = (): void => {
-      if (pipe.write(block)) setImmediate(pump);
-      else pipe.once('drain', pump);
+      flooded += block.length;
+      // Called when the pipe has taken it; `drain` is not told reliably.
+      pipe.write(block, () => setImmediate(pump));
     };
     setImmediate(pump);
   },
+  /** Characters that it has flooded with so far. */
+  flooded: () => flooded,
   /** Reads nothing any more, from when it has answered. */
   deaf: () => void setTimeout(() => Bun.sleepSync(60_000), 10),
   /** Ignores what can be ignored from now on. */

@@ -10,17 +10,27 @@ export async function untilGone(pid: number): Promise<void> {
   while (isAlive(pid)) await Bun.sleep(5);
 }
 
-/** Open file descriptors of this process. */
-export function descriptorCount(): number {
-  return readdirSync('/proc/self/fd').length;
+/** Open file descriptors of a process, this one by default. */
+export function descriptorCount(pid = process.pid): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-/** Dead children of this process that nobody has waited for. */
-export function zombieCount(): number {
-  return readdirSync('/proc').filter((name) => {
-    const pid = Number(name);
-    return Number.isInteger(pid) && state(pid) === 'Z' && parent(pid) === process.pid;
-  }).length;
+/** Dead children of a process, this one by default, that nobody has waited for. */
+export function zombieCount(pid = process.pid): number {
+  return childrenOf(pid).filter((child) => state(child) === 'Z').length;
+}
+
+/** All children of a process, the dead ones that nobody has waited for too. */
+export function childrenOf(pid = process.pid): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((other) => Number.isInteger(other) && parent(other) === pid);
+}
+
+/** The resident set of a process in MiB. */
+export function residentMb(pid: number): number {
+  const kb = readFileSync(`/proc/${pid}/status`, 'utf8').match(/^VmRSS:\s*(\d+) kB$/m)?.[1];
+  return Number(kb) / 1024;
 }
 
 /** The command line of a process, its words separated by spaces. */

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { isAlive, untilGone } from '../support/processes.ts';
-import { RawSession, signedIn } from '../support/raw-session.ts';
+import { RawSession } from '../support/raw-session.ts';
+import { accessTokenOf, alice, bob } from '../support/sign-in.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
 
 const MESSAGE_BYTES_MAX = 1024 * 1024;
@@ -24,8 +25,8 @@ beforeAll(async () => {
     logLevel: 'warn',
   });
   tokens = {
-    alice: await signedIn(system),
-    bob: await signedIn(system, 'bob', 'workshop'),
+    alice: await accessTokenOf(system.mcpUrl, alice()),
+    bob: await accessTokenOf(system.mcpUrl, bob()),
   };
 });
 
