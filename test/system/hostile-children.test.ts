@@ -151,9 +151,12 @@ describe('a hostile child harms only its own session', () => {
     'when it writes a line without an end: it is stopped at MAX_MESSAGE',
     async () => {
       const sessions = await pair();
-      await sessions.bad.tool('flood', { to: 'stdout', endless: true });
-      const hanging = expect(sessions.bad.tool('hang')).rejects.toThrow('nded');
-      await Promise.all([untilGone(sessions.badPid), goesOn(sessions.good), hanging]);
+      // Its own answers may be lost with it, or come too late: that harms nobody else.
+      const lost = Promise.allSettled([
+        sessions.bad.tool('flood', { to: 'stdout', endless: true }),
+        sessions.bad.tool('hang'),
+      ]);
+      await Promise.all([untilGone(sessions.badPid), goesOn(sessions.good), lost]);
       expect((await sessions.bad.send({ id: 1, method: 'ping' })).status).toBe(200);
       expect(await counted('child_exits_total', 'reason="line_too_long"')).toBe(1);
       await ends(sessions);
