@@ -203,15 +203,15 @@ describe('bun run bench', () => {
   });
 
   it(
-    'measures the pipe and supergateway in turns and writes the figures',
+    'measures the pipe, supergateway and this broker in turns and writes the figures',
     async () => {
       const folder = mkdtempSync(join(tmpdir(), 'fjmcp-bench-'));
       const json = join(folder, 'figures.json');
       const flags = ['--seconds', '0.2', '--warmup', '0.1', '--rounds', '1', '--sessions', '1,3'];
-      const bench = Bun.spawn(
-        [process.execPath, MAIN, ...flags, '--only', 'pipe,supergateway', '--json', json],
-        { stdout: 'pipe', stderr: 'ignore' },
-      );
+      const bench = Bun.spawn([process.execPath, MAIN, ...flags, '--json', json], {
+        stdout: 'pipe',
+        stderr: 'ignore',
+      });
       const printed = await new Response(bench.stdout).text();
       expect(await bench.exited).toBe(0);
       const { rows } = (await Bun.file(json).json()) as { rows: Row[] };
@@ -219,8 +219,10 @@ describe('bun run bench', () => {
       expect(rows.map(({ name, sessions }) => [sessions, name])).toEqual([
         [1, 'pipe'],
         [1, 'supergateway'],
+        [1, 'broker'],
         [3, 'pipe'],
         [3, 'supergateway'],
+        [3, 'broker'],
       ]);
       for (const row of rows) {
         expect(row.calls).toBeGreaterThan(0);
