@@ -7,6 +7,12 @@ import { StoreOpenError } from './store-error.ts';
 const APPLICATION_ID = 0x666a6d63;
 /** SQLite waits inside the call, so nothing else runs meanwhile (measured): keep it short. */
 const BUSY_TIMEOUT_MS = 250;
+/**
+ * Pages kept in memory, in KiB; filled as they are needed. With SQLite's own 2 MiB the tokens of 500
+ * busy sessions among 100,000 rows were read from the file again for every call.
+ */
+const CACHE_KIB = 16 * 1024;
+
 /** The write-ahead log shrinks to this after a checkpoint that followed a large transaction. */
 const LOG_SIZE_BYTES = 16 * 1024 * 1024;
 
@@ -45,6 +51,7 @@ export function openDatabase(path: string, pagesMax: number | undefined): Databa
     database.run('PRAGMA foreign_keys = ON');
     database.run('PRAGMA trusted_schema = OFF');
     database.run('PRAGMA temp_store = MEMORY');
+    database.run(`PRAGMA cache_size = -${CACHE_KIB}`);
     database.run(`PRAGMA journal_size_limit = ${LOG_SIZE_BYTES}`);
     if (pagesMax !== undefined) database.run(`PRAGMA max_page_count = ${pagesMax}`);
     return database;
