@@ -35,6 +35,14 @@ export class RawSession {
     return answer.result.structuredContent as T;
   }
 
+  /**
+   * Makes the fixture child flood one of its outputs. The answer may drown in it: what the child
+   * writes goes to the stream of its only call, and a client that reads too slowly loses that one.
+   */
+  async flood(args: object): Promise<void> {
+    await this.tool('flood', args).catch(() => undefined);
+  }
+
   /** Opens the listening stream, or takes it up behind an event. */
   listen(signal: AbortSignal, lastEventId?: string): Promise<Response> {
     const headers = this.headers({

@@ -87,7 +87,7 @@ async function floods(args: Flood, reasons: string[]): Promise<number> {
   const before = await dropped();
   const startedAt = performance.now();
   const heldBack = counted('limits_reached_total', `limit="${limit}"`);
-  await sessions.bad.tool('flood', args);
+  await sessions.bad.flood(args);
   while ((await counted('limits_reached_total', `limit="${limit}"`)) === (await heldBack)) {
     await goesOn(sessions.good, 10);
   }
@@ -153,7 +153,7 @@ describe('a hostile child harms only its own session', () => {
       const sessions = await pair();
       // Its own answers may be lost with it, or come too late: that harms nobody else.
       const lost = Promise.allSettled([
-        sessions.bad.tool('flood', { to: 'stdout', endless: true }),
+        sessions.bad.flood({ to: 'stdout', endless: true }),
         sessions.bad.tool('hang'),
       ]);
       await Promise.all([untilGone(sessions.badPid), goesOn(sessions.good), lost]);

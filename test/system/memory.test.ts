@@ -101,7 +101,7 @@ describe('memory of the broker', () => {
     socket.pause();
     const params = { level: 'info', data: 'x'.repeat(10_000) };
     const text = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params });
-    await session.tool('flood', { to: 'stdout', text });
+    await session.flood({ to: 'stdout', text });
     // Many times what may be kept: the child says it all, and is held back again and again.
     const written = 40 * STREAM_BUFFER_BYTES;
     // The stream of this call carries the flood too, and may be cut off like the other one.
@@ -119,7 +119,7 @@ describe('memory of the broker', () => {
     const session = await RawSession.open(stage.mcpUrl, token);
     const params = { level: 'info', data: 'x'.repeat(1_000) };
     const text = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params });
-    await session.tool('flood', { to: 'stdout', text });
+    await session.flood({ to: 'stdout', text });
     let lastEventId: string | undefined;
     for (let count = 0; count < RECONNECTS; count += 1) {
       const left = new AbortController();
