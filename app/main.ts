@@ -4,7 +4,8 @@ import { type Command, EXIT, type ExitCode } from './command/command.ts';
 import { settingsHelp } from './config/help.ts';
 
 interface CommandEntry {
-  readonly help: string;
+  /** Undefined for what is no command for people. */
+  readonly help: string | undefined;
   /** Loaded when it is run: a `--help` needs none of the program's parts. */
   readonly load: () => Promise<Command>;
 }
@@ -30,6 +31,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     help: 'a broker with a small Forgejo and a small child on loopback; --once walks through it',
     load: async () => (await import('./command/demo.ts')).demo,
   },
+  'demo-child': {
+    help: undefined,
+    load: async () => (await import('./command/demo-child.ts')).demoChild,
+  },
 };
 
 const DEFAULT_COMMAND = 'serve';
@@ -43,8 +48,10 @@ async function main(argv: readonly string[], control: ProcessControl): Promise<E
   const name = isNamed ? first : DEFAULT_COMMAND;
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (entry === undefined) {
-    const known = Object.keys(COMMANDS).join(', ');
-    process.stderr.write(`fjmcp-broker: there is no command "${name}"; there are: ${known}\n`);
+    const known = commandsForPeople().map((entry) => entry[0]);
+    process.stderr.write(
+      `fjmcp-broker: there is no command "${name}"; there are: ${known.join(', ')}\n`,
+    );
     return EXIT.badConfiguration;
   }
   const command = await entry.load();
@@ -105,9 +112,7 @@ function say(text: string): ExitCode {
 }
 
 function helpText(): string {
-  const commands = Object.entries(COMMANDS).map(
-    ([name, { help }]) => `  ${name.padEnd(10)}${help}`,
-  );
+  const commands = commandsForPeople().map(([name, help]) => `  ${name.padEnd(10)}${help}`);
   return [
     `fjmcp-broker ${VERSION}: signs MCP clients in with Forgejo and gives each a forgejo-mcp.`,
     '',
@@ -119,6 +124,12 @@ function helpText(): string {
     'Exit codes: 0 stopped as asked, 1 failed, 2 wrong configuration.',
     '',
   ].join('\n');
+}
+
+function commandsForPeople(): readonly (readonly [name: string, help: string])[] {
+  return Object.entries(COMMANDS).flatMap(([name, { help }]) =>
+    help === undefined ? [] : [[name, help] as const],
+  );
 }
 
 if (import.meta.main) {

@@ -12,6 +12,7 @@ import { type Config, loadConfig } from '../config.ts';
 import { DEMO_USERS, type DemoForge, startDemoForge } from '../demo/forge.ts';
 import { StepFailure, walkOnce } from '../demo/once.ts';
 import { type Command, type CommandContext, EXIT, type ExitCode } from './command.ts';
+import { ownProgram } from './own-program.ts';
 
 const CLIENT_ID = 'fjmcp-demo';
 const DEFAULT_PORT = 8080;
@@ -136,8 +137,7 @@ function childCommand(context: CommandContext): string[] {
   const real =
     context.env.FORGEJO_MCP_BIN ?? Bun.which('forgejo-mcp', { PATH: context.env.PATH ?? '' });
   if (real !== null && real !== '') return [real, ...CHILD_ARGUMENTS];
-  const script = Bun.fileURLToPath(new URL('../demo/child.ts', import.meta.url));
-  return [process.execPath, script, ...CHILD_ARGUMENTS];
+  return [...ownProgram(), 'demo-child', ...CHILD_ARGUMENTS];
 }
 
 async function once(context: CommandContext, mcpUrl: string): Promise<ExitCode> {
