@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
+import type { AnyElysia } from 'elysia';
 import { within } from './base/clock.ts';
 import { createKeyring } from './base/keyring.ts';
+import { shownAddress } from './base/listen-address.ts';
 import { createMetrics } from './base/metrics.ts';
 import { asDigest } from './base/secret.ts';
 import { VERSION } from './base/version.ts';
@@ -14,6 +16,7 @@ import { createAccountTokens } from './forge/account-tokens.ts';
 import { createBoundedFetch } from './forge/bounded-fetch.ts';
 import type { Forge } from './forge/forge.ts';
 import { createForgejo } from './forge/forgejo.ts';
+import { HttpListenError, type HttpListener, listenHttp } from './http/listener.ts';
 import { type Built, mount } from './mount.ts';
 import { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
 import { createSessionRegistry, type SessionRegistry } from './session/registry.ts';
@@ -39,7 +42,8 @@ const USER_AGENT = `fjmcp-broker/${VERSION}`;
 export async function startBroker(config: Config, parts: BrokerParts): Promise<RunningBroker> {
   const { log, clock, random } = parts;
   const metrics = createMetrics();
-  const keyring = createKeyring({ current: config.storeKey, random });
+  const { storeKey: current, storePreviousKey: previous } = config;
+  const keyring = createKeyring({ current, random, ...(previous && { previous }) });
   const store = open(config, { ...parts, keyring, metrics });
   try {
     const removed = await store.clients.syncStatic(
@@ -138,22 +142,12 @@ async function listen(config: Config, built: Built): Promise<RunningBroker> {
     () => stopping !== undefined,
   );
   const control = await openControl(config, built);
-  const { hostname, port } = config.listen;
-  try {
-    app.listen({ hostname, port });
-  } catch (error) {
-    await control?.stop();
-    throw new StartFailure(
-      `Cannot listen on ${hostname}:${port} (${codeOf(error)}). Is another broker running? ` +
-        'Stop it, or choose another address with --listen, FJMCP_LISTEN or the key listen.',
-      { cause: error },
-    );
-  }
+  const listener = await openListener(app, config, control);
   const stopPruning = clock.every(PRUNE_EVERY_MS, () => {
     store.prune().catch((err: unknown) => log.error('store.prune_failed', { err }));
   });
   const stopSweeps = sessions.sweep();
-  log.info('broker.listening', { origin: config.publicOrigin, hostname, port: app.server?.port });
+  log.info('broker.listening', { origin: config.publicOrigin, address: listener.address });
 
   const stop = async () => {
     const startedAt = clock.now();
@@ -161,10 +155,10 @@ async function listen(config: Config, built: Built): Promise<RunningBroker> {
     stopPruning();
     stopSweeps();
     // No new connections; resolves when all open requests are answered, a person's way back too.
-    const drained = app.server?.stop(false) ?? Promise.resolve();
+    const drained = listener.drain();
     await sessions.stop();
     await within(clock, Math.max(FLUSH_MS, leftMs()), drained);
-    await app.server?.stop(true);
+    await listener.close();
     await control?.stop();
     await within(clock, leftMs(), tokens.idle());
     await store.close();
@@ -172,7 +166,7 @@ async function listen(config: Config, built: Built): Promise<RunningBroker> {
   };
   return {
     origin: config.publicOrigin,
-    port: app.server?.port ?? port,
+    port: listener.port,
     metrics,
     stop: () => {
       stopping ??= stop();
@@ -193,6 +187,20 @@ async function openControl(config: Config, built: Built): Promise<ControlListene
   }
 }
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
+async function openListener(
+  app: AnyElysia,
+  { listen: address }: Config,
+  control: ControlListener | undefined,
+): Promise<HttpListener> {
+  try {
+    return await listenHttp(app, address, false);
+  } catch (error) {
+    await control?.stop();
+    if (!(error instanceof HttpListenError)) throw error;
+    throw new StartFailure(
+      `Cannot listen on ${shownAddress(address)} (${error.reason}). Is another broker running? ` +
+        'Stop it, or choose another address with --listen, FJMCP_LISTEN or the key listen.',
+      { cause: error },
+    );
+  }
 }

@@ -1,6 +1,12 @@
+import type { ListenAddress } from './base/listen-address.ts';
 import type { Secret } from './base/secret.ts';
 import { resolveCommand } from './config/child-command.ts';
-import { findClientSecret, findStoreKey, type ReadFile } from './config/secret-files.ts';
+import {
+  findClientSecret,
+  findPreviousKey,
+  findStoreKey,
+  type ReadFile,
+} from './config/secret-files.ts';
 import type { Setting } from './config/setting.ts';
 import { SETTINGS, type SettingValues } from './config/settings.ts';
 import {
@@ -24,7 +30,7 @@ export interface StaticClientConfig {
 
 /** Everything that the program is told; parsed, checked and in its own units. */
 export interface Config {
-  readonly listen: { readonly hostname: string; readonly port: number };
+  readonly listen: ListenAddress;
   /** `https://host` or `http://127.0.0.1:8080`; no trailing slash. The issuer, byte for byte. */
   readonly publicOrigin: string;
   /** Forgejo as browsers see it; a path prefix is allowed; no trailing slash. */
@@ -38,6 +44,8 @@ export interface Config {
   readonly storePath: string;
   /** 32 bytes. */
   readonly storeKey: Uint8Array;
+  /** 32 bytes; undefined while no key was rotated. */
+  readonly storePreviousKey: Uint8Array | undefined;
   /** The unix socket of the program's own commands, absolute; undefined: there is none. */
   readonly controlSocketPath: string | undefined;
   /** Argument vector: the program's absolute path first, the internal URL filled in. */
@@ -113,13 +121,21 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
     faults.push(`${variableOf(CLIENT_SECRET_NAME)} or ${secretName}: ${secret.reason}`);
   const key = findStoreKey(values.storeKeyFile, input.env, input.readFile);
   if (!key.ok) faults.push(`${spellings(SETTINGS.storeKeyFile.name)}: ${key.reason}`);
+  const previous = findPreviousKey(values.storePreviousKeyFile, input.env, input.readFile);
+  if (!previous.ok)
+    faults.push(`${spellings(SETTINGS.storePreviousKeyFile.name)}: ${previous.reason}`);
   const statics = readStaticClients(sources.staticClients);
   faults.push(...statics.faults);
-  if (!isComplete(values) || !secret.ok || !key.ok || faults.length > 0) {
+  if (!isComplete(values) || !secret.ok || !key.ok || !previous.ok || faults.length > 0) {
     return { ok: false, error: faults, warnings };
   }
   if (secret.warning !== undefined) warnings.push(`${secretName}: ${secret.warning}`);
-  const { forgejoClientSecretFile: _, storeKeyFile: __, ...settings } = values;
+  const {
+    forgejoClientSecretFile: _,
+    storeKeyFile: __,
+    storePreviousKeyFile: ___,
+    ...settings
+  } = values;
   const forgejoInternalUrl = values.forgejoInternalUrl ?? values.forgejoUrl;
   const child = resolveCommand(values.childCommand, forgejoInternalUrl, input);
   if (child.warning !== undefined) {
@@ -132,6 +148,7 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
       forgejoInternalUrl,
       forgejoClientSecret: secret.value,
       storeKey: key.value,
+      storePreviousKey: previous.value,
       storePath: input.resolvePath(values.storePath),
       controlSocketPath: controlSocketOf(values, input.resolvePath),
       childCommand: child.argv,

@@ -14,7 +14,8 @@ export interface BrokerParts {
 export interface RunningBroker {
   /** The issuer: scheme and host of the public URL. */
   readonly origin: string;
-  readonly port: number;
+  /** Undefined on a unix socket. */
+  readonly port: number | undefined;
   readonly metrics: Metrics;
   /**
    * The orderly stop: every open call gets its answer or a JSON-RPC error within `STOP_GRACE`,

@@ -19,6 +19,7 @@ export interface SettingValues
     | 'forgejoInternalUrl'
     | 'forgejoClientSecret'
     | 'storeKey'
+    | 'storePreviousKey'
     | 'controlSocketPath'
     | 'childCommand'
     | 'staticClients'
@@ -26,6 +27,7 @@ export interface SettingValues
   readonly forgejoInternalUrl: string | undefined;
   readonly forgejoClientSecretFile: string | undefined;
   readonly storeKeyFile: string | undefined;
+  readonly storePreviousKeyFile: string | undefined;
   readonly controlSocketPath: string | undefined;
   /** As written: `{forgejo_url}` not filled in, the program not looked up. */
   readonly childCommand: readonly string[];
@@ -47,8 +49,8 @@ const FORGEJO_SCOPES =
 
 /** The settings table: everything that a flag, a variable or the file can say. */
 export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingValues[Key]> } = {
-  listen: one('LISTEN', 'HOST:PORT', '127.0.0.1:8080', listenAddress, {
-    help: 'Where the broker listens. Keep it on loopback, behind a proxy that speaks TLS.',
+  listen: one('LISTEN', 'ADDRESS', '127.0.0.1:8080', listenAddress, {
+    help: 'HOST:PORT or unix:/PATH. Keep it on this machine, behind a proxy that speaks TLS.',
   }),
   publicOrigin: one('PUBLIC_URL', 'URL', REQUIRED, publicOrigin, {
     help: 'The address that clients and browsers see: https, or http on loopback. No path.',
@@ -97,6 +99,15 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     line,
     {
       help: 'The key that seals tokens in the store: 32 bytes, in a file that only the broker reads.',
+    },
+  ),
+  storePreviousKeyFile: one(
+    'STORE_PREVIOUS_KEY_FILE',
+    'FILE',
+    optional('none, or the systemd credential store-previous-key'),
+    line,
+    {
+      help: 'The key before that one; read with, never written with. rotate-key puts it there.',
     },
   ),
   controlSocketPath: one(

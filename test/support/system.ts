@@ -130,7 +130,7 @@ function testConfig(made: {
 }): Config {
   const minuteMs = 60_000;
   return {
-    listen: { hostname: '127.0.0.1', port: made.port },
+    listen: { kind: 'tcp', hostname: '127.0.0.1', port: made.port },
     publicOrigin: made.origin,
     forgejoUrl: made.forge.url,
     forgejoInternalUrl: made.forge.url,
@@ -140,6 +140,7 @@ function testConfig(made: {
     forgejoRefreshTokenTtlMs: 730 * 60 * minuteMs,
     storePath: join(made.directory, 'store.sqlite'),
     storeKey: made.storeKey,
+    storePreviousKey: undefined,
     controlSocketPath: undefined,
     childCommand: [...DEMO_CHILD, '--url', made.forge.url],
     maxSessions: 100,
