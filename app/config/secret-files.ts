@@ -17,6 +17,10 @@ type Found<T> =
   | { readonly ok: true; readonly value: T; readonly warning?: string }
   | { readonly ok: false; readonly reason: string };
 
+/** Names of the systemd credentials that hold the keys. */
+export const STORE_KEY_CREDENTIAL = 'store-key';
+export const PREVIOUS_KEY_CREDENTIAL = 'store-previous-key';
+
 const STORE_KEY_BYTES = 32;
 const READABLE_BY_OTHERS = 0o077;
 
@@ -56,15 +60,37 @@ export function findStoreKey(
   env: Environment,
   readFile: ReadFile,
 ): Found<Uint8Array> {
-  const path = filePath ?? credential(env, 'store-key', readFile);
+  const path = filePath ?? credential(env, STORE_KEY_CREDENTIAL, readFile);
   if (path === undefined) return wrong(`is missing; ${howToMakeKey('store.key')}`);
   const file = attempt(path, readFile);
   if (!file.ok) return wrong(`${file.reason}; ${howToMakeKey(path)}`);
-  if (!file.value.isRegular) return wrong(`${path} is not a regular file`);
-  if (filePath !== undefined && (file.value.mode & READABLE_BY_OTHERS) !== 0) {
+  return asKey(path, file.value, filePath !== undefined);
+}
+
+/**
+ * The key before the present one, or undefined: from a file, or the credential
+ * `store-previous-key`. A file that is empty or not there says that no key was rotated yet, so that
+ * units and settings can name it from the first day.
+ */
+export function findPreviousKey(
+  filePath: string | undefined,
+  env: Environment,
+  readFile: ReadFile,
+): Found<Uint8Array | undefined> {
+  const path = filePath ?? credential(env, PREVIOUS_KEY_CREDENTIAL, readFile);
+  if (path === undefined) return { ok: true, value: undefined };
+  const file = attempt(path, readFile);
+  const isNone = file.ok ? file.value.isRegular && file.value.bytes.length === 0 : isMissing(file);
+  if (isNone) return { ok: true, value: undefined };
+  return file.ok ? asKey(path, file.value, filePath !== undefined) : file;
+}
+
+function asKey(path: string, file: FileContent, isGuardedHere: boolean): Found<Uint8Array> {
+  if (!file.isRegular) return wrong(`${path} is not a regular file`);
+  if (isGuardedHere && (file.mode & READABLE_BY_OTHERS) !== 0) {
     return wrong(`${path} is open to other users of this machine: chmod 600 '${path}'`);
   }
-  const key = keyBytes(file.value.bytes);
+  const key = keyBytes(file.bytes);
   if (key === undefined) {
     return wrong(`${path} is not a key of 32 bytes, raw or in base64; ${howToMakeKey(path)}`);
   }
@@ -100,10 +126,20 @@ function credential(env: Environment, name: string, readFile: ReadFile): string 
   return attempt(path, readFile).ok ? path : undefined;
 }
 
-function attempt(path: string, readFile: ReadFile): Found<FileContent> {
+function attempt(path: string, readFile: ReadFile): Attempt {
   try {
     return { ok: true, value: readFile(path) };
   } catch (error) {
-    return wrong(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
+    const reason = error instanceof Error ? error.message : String(error);
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    return { ...wrong(`cannot read ${path}: ${reason}`), code };
   }
+}
+
+type Attempt =
+  | { readonly ok: true; readonly value: FileContent }
+  | { readonly ok: false; readonly reason: string; readonly code: string };
+
+function isMissing(attempt: Attempt): boolean {
+  return !attempt.ok && attempt.code === 'ENOENT';
 }

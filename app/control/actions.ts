@@ -1,3 +1,4 @@
+import type { Keyring } from '../base/keyring.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
@@ -17,6 +18,7 @@ import {
   type ShownGrant,
   type ShownSession,
 } from './protocol.ts';
+import { rotateKey } from './rotate-key.ts';
 
 /** Answers one question; rejects with a `StoreError`. */
 export type ControlActions = (
@@ -24,7 +26,8 @@ export type ControlActions = (
 ) => Promise<Result<ControlResults[ControlQuestion['action']], ControlFault>>;
 
 export interface ControlActionsOptions {
-  readonly store: Pick<Store, 'listings' | 'grants'>;
+  readonly store: Pick<Store, 'listings' | 'grants' | 'sealed'>;
+  readonly keyring: Pick<Keyring, 'adopt' | 'currentKeyId'>;
   readonly sessions: Pick<SessionRegistry, 'activity' | 'endGrant' | 'endSession'>;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -40,6 +43,8 @@ export function createControlActions(options: ControlActionsOptions): ControlAct
         return ok(await listGrants(options, question.filter));
       case 'revoke':
         return revoke(options, question.target);
+      case 'rotate_key':
+        return ok(await rotateKey(options, question.key));
     }
   };
 }

@@ -20,11 +20,12 @@ export async function askControl<Action extends ControlQuestion['action']>(
   path: string,
   question: Extract<ControlQuestion, { readonly action: Action }>,
   clock: Clock,
+  timeoutMs: number = CONTROL_TIMEOUT_MS,
 ): Promise<Result<ControlResults[Action], string>> {
   const socket = connect(path);
   try {
     socket.write(`${questionLine(question)}\n`);
-    for await (const line of linesOf(socket, ANSWER_BYTES_MAX, clock, CONTROL_TIMEOUT_MS)) {
+    for await (const line of linesOf(socket, ANSWER_BYTES_MAX, clock, timeoutMs)) {
       return readAnswer<Action>(path, line);
     }
     return err(`The broker at ${path} ended the connection without an answer.`);

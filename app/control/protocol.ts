@@ -1,3 +1,4 @@
+import type { Secret } from '../base/secret.ts';
 import type { AccountState } from '../store/accounts.ts';
 
 /**
@@ -18,6 +19,9 @@ export const ROWS_MAX = 10_000;
 /** Within this a question has come or the connection ends, and an answer has come or it is late. */
 export const CONTROL_TIMEOUT_MS = 10_000;
 
+/** An answer that comes after work on every row of the store. */
+export const LONG_CONTROL_TIMEOUT_MS = 300_000;
+
 /** Length of the beginning of a session id's digest that logs and lists show. */
 export const SHORT_ID_LENGTH = 8;
 
@@ -36,7 +40,8 @@ export type RevokeTarget =
 export type ControlQuestion =
   | { readonly action: 'sessions'; readonly filter: ControlFilter }
   | { readonly action: 'grants'; readonly filter: ControlFilter }
-  | { readonly action: 'revoke'; readonly target: RevokeTarget };
+  | { readonly action: 'revoke'; readonly target: RevokeTarget }
+  | { readonly action: 'rotate_key'; readonly key: Secret | undefined };
 
 /** A session as it is shown; times are epoch milliseconds. */
 export interface ShownSession {
@@ -77,10 +82,23 @@ export interface Revoked {
   readonly sessions: readonly string[];
 }
 
+/** How the values of the store are sealed now. */
+export interface KeyRotated {
+  /** Of the key that everything new is sealed with. */
+  readonly keyId: string;
+  /** Values that were sealed anew. */
+  readonly resealed: number;
+  /** Values that no known key opens; those people sign in again. */
+  readonly unreadable: number;
+  /** Refresh tokens that an earlier key has made and that were not used yet. */
+  readonly successorsOfEarlierKeys: number;
+}
+
 export interface ControlResults {
   readonly sessions: Shown<ShownSession>;
   readonly grants: Shown<ShownGrant>;
   readonly revoke: Revoked;
+  readonly rotate_key: KeyRotated;
 }
 
 /** Why a question got no result; `message` is a sentence for the one who asked. */

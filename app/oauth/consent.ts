@@ -29,7 +29,7 @@ async function decideConsent(request: Request, parts: AuthorizationServerParts):
  * neither is kept.
  */
 async function approve(decision: Decision, parts: AuthorizationServerParts): Promise<Response> {
-  const state = newToken(parts.random);
+  const state = parts.keyring.upstreamState(newToken(parts.random));
   const approved = await parts.store.authorizationRequests.approve(
     decision.row.digest,
     decision.approvalDigest,

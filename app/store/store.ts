@@ -20,6 +20,7 @@ import { createListings, type Listings } from './listings.ts';
 import { lockStore, type StoreLock } from './lock.ts';
 import { MIGRATIONS, migrate } from './migrations.ts';
 import { createPruner, type Retention } from './prune.ts';
+import { createSealedValues, type SealedValues } from './sealed.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 import type { StoreContext } from './store-context.ts';
 import { StoreOpenError } from './store-error.ts';
@@ -40,6 +41,7 @@ export interface Store {
   readonly tokens: Tokens;
   readonly sessions: Sessions;
   readonly listings: Listings;
+  readonly sealed: Pick<SealedValues, 'reseal' | 'successorsOfEarlierKeys'>;
   /** Deletes what has expired, a bounded number of rows at a time; returns rows per table. */
   prune(): Promise<Readonly<Record<string, number>>>;
   /** Writes and reads back a few pages now; false when the disk is full or the file broken. */
@@ -108,10 +110,12 @@ function createStore(
     place: (subject, column) => ({ forgeOrigin, subject, column }),
   };
   const pruner = createPruner(context, options.retention);
+  const sealed = createSealedValues(context);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     lastUse.stop();
     await pruner.stop();
+    await sealed.stop();
     // What is lost here is a time of last use; the failure itself is already in the log.
     await lastUse.flush().catch(() => undefined);
     try {
@@ -130,6 +134,7 @@ function createStore(
     tokens: createTokens(context),
     sessions: createSessions(context),
     listings: createListings(context),
+    sealed,
     prune: () => pruner.prune(),
     writable: createProbe(connection),
     close() {
