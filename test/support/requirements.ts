@@ -30,6 +30,14 @@ export const forgejoMcp: Requirement = {
   sentence: 'no forgejo-mcp here: give the path of a release binary in FORGEJO_MCP_BIN',
 };
 
+/** Root, a systemd-nspawn and a release: `bun run test:appliance` makes what of it can be made. */
+export const appliance: Requirement = {
+  name: 'appliance',
+  present: process.env.FJMCP_APPLIANCE_PREPARED !== undefined,
+  sentence:
+    'no machine here: bun run test:appliance, as root on Debian, makes one for these suites',
+};
+
 /**
  * A `describe` that says in a sentence why it skips. Where `FJMCP_TEST_REQUIRE` names the
  * requirement, a missing one fails instead: CI must not skip what it has installed for.

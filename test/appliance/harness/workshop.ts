@@ -1,0 +1,82 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newToken, systemRandom } from '../../../app/base/secret.ts';
+import { type DemoForge, startDemoForge } from '../../../app/demo/forge.ts';
+import { type Certificates, createCertificates } from './certificates.ts';
+import { type Internet, startInternet } from './internet.ts';
+import { createMachine, type Machine } from './machine.ts';
+import { createNetwork, NAMES, type Network } from './network.ts';
+
+/** What `bun run test:appliance` has made before the tests; they find it in the environment. */
+export interface Prepared {
+  /** A tar of a fresh Debian 12. */
+  readonly image: string;
+  /** The archives that are served, by what the tests call them. */
+  readonly releases: Readonly<Record<string, string>>;
+}
+
+export const PREPARED_VARIABLE = 'FJMCP_APPLIANCE_PREPARED';
+
+/** A small internet with a forge and downloads, and machines on it. */
+export interface Workshop {
+  readonly prepared: Prepared;
+  readonly directory: string;
+  /** What lies here can be had from the downloads' address. */
+  readonly downloads: string;
+  readonly certificates: Certificates;
+  readonly forge: DemoForge;
+  readonly forgeClient: { readonly id: string; readonly secret: string };
+  readonly network: Network;
+  readonly internet: Internet;
+  /** A machine that has just been booted for the first time. */
+  machine(name: string): Promise<Machine>;
+  /** Ends everything that it has given out. */
+  close(): Promise<void>;
+}
+
+/** Sets everything up around machines. */
+export async function openWorkshop(): Promise<Workshop> {
+  const prepared = readPrepared();
+  const directory = mkdtempSync(join(tmpdir(), 'fjmcp-appliance-'));
+  const downloads = join(directory, 'downloads');
+  mkdirSync(downloads);
+  const certificates = await createCertificates(directory, [NAMES.downloads, NAMES.forge]);
+  const forgeClient = { id: crypto.randomUUID(), secret: `gto_${newToken(systemRandom)}` };
+  const forge = await startDemoForge({
+    clientId: forgeClient.id,
+    clientSecret: forgeClient.secret,
+    redirectUris: [`https://${NAMES.broker}/oauth/callback`],
+  });
+  const network = await createNetwork();
+  const internet = startInternet({
+    ...{ network, certificates },
+    downloadsDirectory: downloads,
+    forgeUrl: forge.url,
+  });
+  const machines: Machine[] = [];
+  return {
+    ...{ prepared, directory, downloads, certificates, forge, forgeClient, network, internet },
+    async machine(name) {
+      const machine = await createMachine(name, {
+        ...{ image: prepared.image, network, authority: certificates.authority },
+        directory: join(directory, 'machines'),
+      });
+      machines.push(machine);
+      return machine;
+    },
+    async close() {
+      await Promise.all(machines.map((machine) => machine.remove()));
+      await internet.stop();
+      await network.remove();
+      await forge.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function readPrepared(): Prepared {
+  const path = process.env[PREPARED_VARIABLE];
+  if (path === undefined) throw new Error(`${PREPARED_VARIABLE} is not set`);
+  return JSON.parse(readFileSync(path, 'utf8')) as Prepared;
+}

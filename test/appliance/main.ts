@@ -1,0 +1,66 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { must, run } from './harness/command.ts';
+import { rootImage } from './harness/image.ts';
+import { PREPARED_VARIABLE, type Prepared } from './harness/workshop.ts';
+
+/** Runs the suites of this folder on machines that it makes. */
+const TOOLS = {
+  'systemd-nspawn': 'systemd-container',
+  debootstrap: 'debootstrap',
+  ip: 'iproute2',
+  openssl: 'openssl',
+  nsenter: 'util-linux',
+};
+const TEST_TIMEOUT_MS = 300_000;
+
+const say = (text: string) => process.stdout.write(`${text}\n`);
+
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));
+
+async function main(files: readonly string[]): Promise<number> {
+  const missing = await provide();
+  if (missing !== undefined) {
+    say(missing);
+    return test(files, {});
+  }
+  const directory = mkdtempSync(join(tmpdir(), 'fjmcp-appliance-'));
+  try {
+    const path = join(directory, 'prepared.json');
+    writeFileSync(path, JSON.stringify(await prepare()));
+    return await test(files, { [PREPARED_VARIABLE]: path });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Installs what is not there; a sentence when that is not possible. */
+async function provide(): Promise<string | undefined> {
+  if (process.getuid?.() !== 0) return 'the appliance suites need root';
+  const packages = Object.entries(TOOLS)
+    .filter(([program]) => Bun.which(program) === null)
+    .map(([, name]) => name);
+  if (packages.length === 0) return undefined;
+  if (Bun.which('apt-get') === null) return `the appliance suites need ${packages.join(', ')}`;
+  say(`installing ${packages.join(', ')}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } as Record<string, string>;
+  await run(['apt-get', 'update', '-qq'], { env });
+  await must(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages], { env });
+  return undefined;
+}
+
+async function prepare(): Promise<Prepared> {
+  const image = await rootImage(Date.now(), say);
+  return { image, releases: {} };
+}
+
+async function test(files: readonly string[], extra: Record<string, string>): Promise<number> {
+  const suites = files.length > 0 ? files : ['./test/appliance'];
+  const argv = [process.execPath, 'test', '--timeout', String(TEST_TIMEOUT_MS), ...suites];
+  const child = Bun.spawn(argv, {
+    stdio: ['inherit', 'inherit', 'inherit'],
+    env: { ...process.env, ...extra },
+  });
+  return child.exited;
+}
