@@ -1,24 +1,25 @@
 import { availableParallelism } from 'node:os';
-import type { AnyElysia } from 'elysia';
-import { within } from './base/clock.ts';
 import { createKeyring } from './base/keyring.ts';
-import { shownAddress } from './base/listen-address.ts';
 import { createMetrics } from './base/metrics.ts';
 import { asDigest } from './base/secret.ts';
 import { VERSION } from './base/version.ts';
 import { createSpawnBreaker } from './child/spawn-breaker.ts';
 import { createSpawnQueue } from './child/spawn-queue.ts';
-import { createSupervisor } from './child/supervisor.ts';
+import { createSupervisor, type Supervisor } from './child/supervisor.ts';
+import { tryChild } from './child/trial.ts';
 import type { Config } from './config.ts';
-import { createControlActions } from './control/actions.ts';
-import { ControlListenError, type ControlListener, listenControl } from './control/listener.ts';
 import { createAccountTokens } from './forge/account-tokens.ts';
 import { createBoundedFetch } from './forge/bounded-fetch.ts';
 import type { Forge } from './forge/forge.ts';
 import { createForgejo } from './forge/forgejo.ts';
-import { HttpListenError, type HttpListener, listenHttp } from './http/listener.ts';
-import { type Built, mount } from './mount.ts';
-import { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
+import type { Built } from './mount.ts';
+import {
+  type BrokerParts,
+  type ChildTrial,
+  type RunningBroker,
+  StartFailure,
+} from './running-broker.ts';
+import { serveBroker } from './serving.ts';
 import { createSessionRegistry, type SessionRegistry } from './session/registry.ts';
 import { openStore, type Store } from './store/store.ts';
 import { StoreOpenError } from './store/store-error.ts';
@@ -30,12 +31,9 @@ const SERVER_VERSIONS = ['2025-03-26', '2025-06-18', '2025-11-25'] as const;
 
 const DAY_MS = 24 * 3_600_000;
 const RETENTION = { unusedClientMs: 90 * DAY_MS, tombstoneMs: 365 * DAY_MS };
-const PRUNE_EVERY_MS = 10 * 60_000;
 /** A start is a burst of work for one core, with a wait for the forge in it. */
 const SPAWNS_PER_CORE = 2;
 const HANDSHAKE_TIMEOUT_MS = 20_000;
-/** What answers that are ready need at least; the process has two seconds from the signal. */
-const FLUSH_MS = 200;
 const USER_AGENT = `fjmcp-broker/${VERSION}`;
 
 /** Builds every part in the order of dependency and listens. Throws `StartFailure`. */
@@ -59,20 +57,30 @@ export async function startBroker(config: Config, parts: BrokerParts): Promise<R
     const forge = connectForge(config, { ...parts, metrics });
     const tokens = createAccountTokens({ forge, accounts: store.accounts, clock, log, metrics });
     const spawnBreaker = createSpawnBreaker({ clock, log, metrics });
+    const supervisor = superviseChildren(config, { ...parts, metrics });
     const built = { ...parts, metrics, keyring, store, forge, tokens, spawnBreaker };
-    return await listen(config, { ...built, sessions: createSessions(config, built) });
+    const sessions = createSessions(config, { ...built, supervisor });
+    const trial = { supervisor, forge, clock };
+    const all = { ...built, sessions, tryChild: () => tryOneChild(trial) };
+    return await serveBroker(config, all, SERVER_VERSIONS);
   } catch (error) {
     await store.close();
     throw error;
   }
 }
 
-function open(config: Config, parts: Pick<Built, 'log' | 'clock' | 'metrics' | 'keyring'>): Store {
-  const { log, clock, metrics, keyring } = parts;
+function open(
+  config: Config,
+  parts: Pick<Built, 'log' | 'clock' | 'metrics' | 'keyring' | 'onMigration'>,
+): Store {
+  const { log, clock, metrics, keyring, onMigration } = parts;
   const forgeOrigin = new URL(config.forgejoUrl).origin;
   try {
-    const options = { path: config.storePath, forgeOrigin, keyring, clock, log, metrics };
-    return openStore({ ...options, retention: { ...RETENTION, sessionMs: config.sessionTtlMs } });
+    return openStore({
+      ...{ path: config.storePath, forgeOrigin, keyring, clock, log, metrics },
+      ...(onMigration && { onMigration }),
+      retention: { ...RETENTION, sessionMs: config.sessionTtlMs },
+    });
   } catch (error) {
     if (error instanceof StoreOpenError) throw new StartFailure(error.message, { cause: error });
     throw error;
@@ -96,19 +104,36 @@ function connectForge(config: Config, parts: Pick<Built, 'log' | 'clock' | 'metr
   });
 }
 
-function createSessions(config: Config, parts: Omit<Built, 'sessions'>): SessionRegistry {
-  const { log, clock, random, metrics, keyring, store, forge, tokens, spawnBreaker } = parts;
-  const concurrency = config.spawnConcurrency ?? SPAWNS_PER_CORE * availableParallelism();
-  const supervisor = createSupervisor({
+function superviseChildren(
+  config: Config,
+  parts: Pick<Built, 'log' | 'clock' | 'metrics'>,
+): Supervisor {
+  return createSupervisor({
     command: config.childCommand,
     forgejoUrl: config.forgejoInternalUrl,
     userAgent: USER_AGENT,
     messageBytesMax: config.maxMessageBytes,
     stopGraceMs: config.stopGraceMs,
-    clock,
-    log,
-    metrics,
+    ...parts,
   });
+}
+
+/** A program that says nothing is one thing while Forgejo answers, and another while it is away. */
+async function tryOneChild(
+  parts: Pick<Built, 'forge' | 'clock'> & { readonly supervisor: Supervisor },
+): Promise<ChildTrial> {
+  const trial = await tryChild(parts.supervisor, parts.clock, HANDSHAKE_TIMEOUT_MS);
+  if (trial.kind !== 'silent') return trial;
+  return (await parts.forge.version()).ok ? trial : { kind: 'forge_away' };
+}
+
+function createSessions(
+  config: Config,
+  parts: Omit<Built, 'sessions' | 'tryChild'> & { readonly supervisor: Supervisor },
+): SessionRegistry {
+  const { log, clock, random, metrics, keyring, store, forge, tokens, spawnBreaker } = parts;
+  const concurrency = config.spawnConcurrency ?? SPAWNS_PER_CORE * availableParallelism();
+  const { supervisor } = parts;
   return createSessionRegistry({
     ...{ store, tokens, supervisor, spawnBreaker, keyring, clock, random, log, metrics },
     spawnQueue: createSpawnQueue({ concurrency, clock, metrics }),
@@ -131,76 +156,4 @@ function createSessions(config: Config, parts: Omit<Built, 'sessions'>): Session
     },
     serverVersions: SERVER_VERSIONS,
   });
-}
-
-async function listen(config: Config, built: Built): Promise<RunningBroker> {
-  const { log, clock, metrics, store, tokens, sessions } = built;
-  let stopping: Promise<void> | undefined;
-  const app = await mount(
-    config,
-    { ...built, serverVersions: SERVER_VERSIONS },
-    () => stopping !== undefined,
-  );
-  const control = await openControl(config, built);
-  const listener = await openListener(app, config, control);
-  const stopPruning = clock.every(PRUNE_EVERY_MS, () => {
-    store.prune().catch((err: unknown) => log.error('store.prune_failed', { err }));
-  });
-  const stopSweeps = sessions.sweep();
-  log.info('broker.listening', { origin: config.publicOrigin, address: listener.address });
-
-  const stop = async () => {
-    const startedAt = clock.now();
-    const leftMs = () => Math.max(0, config.stopGraceMs - (clock.now() - startedAt));
-    stopPruning();
-    stopSweeps();
-    // No new connections; resolves when all open requests are answered, a person's way back too.
-    const drained = listener.drain();
-    await sessions.stop();
-    await within(clock, Math.max(FLUSH_MS, leftMs()), drained);
-    await listener.close();
-    await control?.stop();
-    await within(clock, leftMs(), tokens.idle());
-    await store.close();
-    log.info('broker.stopped', { ms: clock.now() - startedAt });
-  };
-  return {
-    origin: config.publicOrigin,
-    port: listener.port,
-    metrics,
-    stop: () => {
-      stopping ??= stop();
-      return stopping;
-    },
-  };
-}
-
-async function openControl(config: Config, built: Built): Promise<ControlListener | undefined> {
-  const { controlSocketPath: path } = config;
-  if (path === undefined) return undefined;
-  try {
-    return await listenControl({ ...built, path, actions: createControlActions(built) });
-  } catch (error) {
-    if (error instanceof ControlListenError)
-      throw new StartFailure(error.message, { cause: error });
-    throw error;
-  }
-}
-
-async function openListener(
-  app: AnyElysia,
-  { listen: address }: Config,
-  control: ControlListener | undefined,
-): Promise<HttpListener> {
-  try {
-    return await listenHttp(app, address, false);
-  } catch (error) {
-    await control?.stop();
-    if (!(error instanceof HttpListenError)) throw error;
-    throw new StartFailure(
-      `Cannot listen on ${shownAddress(address)} (${error.reason}). Is another broker running? ` +
-        'Stop it, or choose another address with --listen, FJMCP_LISTEN or the key listen.',
-      { cause: error },
-    );
-  }
 }

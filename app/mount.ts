@@ -6,8 +6,10 @@ import type { Config } from './config.ts';
 import type { AccountTokens } from './forge/account-tokens.ts';
 import type { Forge } from './forge/forge.ts';
 import { apiReference } from './http/api-reference.ts';
+import { createClientAddresses } from './http/client-address.ts';
+import { createRateLimits } from './http/rate-limits.ts';
 import { authorizationPages } from './pages/authorization-pages.ts';
-import type { BrokerParts } from './running-broker.ts';
+import type { BrokerParts, ChildTrial } from './running-broker.ts';
 import { createServer } from './server.ts';
 import type { SessionRegistry } from './session/registry.ts';
 import type { Store } from './store/store.ts';
@@ -23,6 +25,9 @@ export function mount(
 ) {
   const { publicOrigin, allowedOrigins } = config;
   const { log, clock, metrics, store, forge, tokens, sessions } = built;
+  const addresses = createClientAddresses({ trustedProxies: () => config.trustedProxies, log });
+  const rules = () => config.rateLimits;
+  const rateLimits = createRateLimits({ rules, addresses, clock, log, metrics });
   const status = {
     version: VERSION,
     git: ownRevision(),
@@ -40,7 +45,8 @@ export function mount(
       renderErrorPage: ({ status, title, detail }) =>
         authorizationPages.problem({ status, title, paragraphs: [sentence(detail)], links: [] }),
     },
-    requestLog: { log, clock, metrics },
+    requestLog: { log, clock, metrics, addresses },
+    addresses,
     status,
     authorizationServer: {
       ...built,
@@ -52,6 +58,7 @@ export function mount(
       accessTokenTtlMs: config.accessTokenTtlMs,
       refreshTokenTtlMs: config.refreshTokenTtlMs,
       limits: { clientsMax: config.maxClients, requestsMax: AUTHORIZATION_REQUESTS_MAX },
+      rateLimits,
       redirectAllowlist: config.redirectAllowlist,
       onGrantEnded: (grantId, reason) => {
         sessions.endGrant(grantId, reason).catch((err: unknown) => {
@@ -60,7 +67,7 @@ export function mount(
       },
     },
     protectedResource: {
-      ...{ store, sessions, publicOrigin, allowedOrigins, clock, log, metrics },
+      ...{ store, sessions, publicOrigin, allowedOrigins, clock, log, metrics, rateLimits },
       serverVersions: built.serverVersions,
       bodyBytesMax: config.maxBodyBytes,
     },
@@ -81,4 +88,5 @@ export interface Built extends BrokerParts {
   readonly tokens: AccountTokens;
   readonly spawnBreaker: SpawnBreaker;
   readonly sessions: SessionRegistry;
+  readonly tryChild: () => Promise<ChildTrial>;
 }

@@ -5,7 +5,12 @@ import { systemRandom } from '../base/secret.ts';
 import { StartFailure, startBroker } from '../broker.ts';
 import { readConfigFile } from '../config/read-file.ts';
 import { loadConfig } from '../config.ts';
+import { createServiceManager } from '../systemd/service-manager.ts';
+import { announce } from './announce.ts';
 import { type Command, EXIT } from './command.ts';
+
+/** What a step of a migration may take at most; a large store is read and written whole. */
+const MIGRATION_MS = 10 * 60_000;
 
 /** Serves until SIGTERM or SIGINT. */
 export const serve: Command = async (context) => {
@@ -27,9 +32,17 @@ export const serve: Command = async (context) => {
   const log = createLog({ level: config.logLevel, format: config.logFormat });
   context.useLog(log);
   for (const warning of warnings) log.warn('config.warning', { warning });
+  const manager = createServiceManager({ env: context.env, pid: process.pid, log });
   try {
-    const broker = await startBroker(config, { log, clock: systemClock, random: systemRandom });
+    const broker = await startBroker(config, {
+      ...{ log, clock: systemClock, random: systemRandom },
+      onMigration: () => manager.extendTimeout(MIGRATION_MS),
+    });
+    if (manager.present) {
+      void announce({ broker, manager, clock: systemClock, log }, context.stopAsked);
+    }
     const signal = await context.stopAsked;
+    manager.stopping();
     log.info('process.stopping', { signal });
     await broker.stop();
     log.info('process.stopped');

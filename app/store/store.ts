@@ -13,7 +13,7 @@ import { type BrowserSessions, createBrowserSessions } from './browser-sessions.
 import { type Clients, createClients } from './clients.ts';
 import { createConnection } from './connection.ts';
 import { makeDirectory, makePrivateFile, openDatabase } from './database.ts';
-import { claimStore, createProbe } from './facts.ts';
+import { claimStore, createProbe, createQuestion } from './facts.ts';
 import { createGrants, type Grants } from './grants.ts';
 import { createLastUse } from './last-use.ts';
 import { createListings, type Listings } from './listings.ts';
@@ -46,6 +46,8 @@ export interface Store {
   prune(): Promise<Readonly<Record<string, number>>>;
   /** Writes and reads back a few pages now; false when the disk is full or the file broken. */
   writable(): Promise<boolean>;
+  /** Whether the file can be read at this moment. */
+  answers(): Promise<boolean>;
   /** Writes the gathered last uses, closes the files and releases the lock. May be called twice. */
   close(): Promise<void>;
 }
@@ -60,6 +62,8 @@ export interface StoreOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly retention: Retention;
+  /** Called before each step of a migration. */
+  readonly onMigration?: (name: string) => void;
   /** Pages of 4 KiB at which the store counts as full; absent: what the disk holds. */
   readonly pagesMax?: number;
 }
@@ -79,7 +83,7 @@ export function openStore(options: StoreOptions): Store {
       makePrivateFile(path);
     }
     database = openDatabase(path, options.pagesMax);
-    const applied = migrate(database, MIGRATIONS);
+    const applied = migrate(database, MIGRATIONS, options.onMigration);
     if (applied.length > 0) options.log.info('store.migrated', { applied });
     claimStore(database, options.forgeOrigin, options.keyring);
     return createStore(database, lock, options);
@@ -137,6 +141,7 @@ function createStore(
     sealed,
     prune: () => pruner.prune(),
     writable: createProbe(connection),
+    answers: createQuestion(connection),
     close() {
       closing ??= close();
       return closing;

@@ -51,6 +51,15 @@ async function whoAnswers(path: string): Promise<string> {
   return promise;
 }
 
+/** Binds a socket in another process and kills that. */
+async function leaveBehind(path: string): Promise<void> {
+  const listen = `Bun.listen({ unix: process.argv[1], socket: { data() {} } }); console.log('up')`;
+  const other = Bun.spawn([process.execPath, '-e', listen, path], { stdout: 'pipe' });
+  await other.stdout.getReader().read();
+  other.kill('SIGKILL');
+  await other.exited;
+}
+
 const modeOf = (path: string) => statSync(path).mode & 0o777;
 
 describe('the place of a unix socket', () => {
@@ -92,15 +101,7 @@ describe('a staged socket', () => {
   it('takes the place of one that a killed process has left, even beside it', async () => {
     const { path } = place();
     for (const dead of [path, `${path}.next`]) {
-      const proc = Bun.spawn([
-        ...[
-          'python3',
-          '-c',
-          'import socket,sys; s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1])',
-        ],
-        dead,
-      ]);
-      expect(await proc.exited).toBe(0);
+      await leaveBehind(dead);
       expect(await probeSocket(dead)).toBe('dead');
     }
     const staged = await stageSocket(place());
