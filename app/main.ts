@@ -1,6 +1,7 @@
 import { createLog, type Log } from './base/log.ts';
 import { ownRevision, VERSION } from './base/version.ts';
 import { type Command, EXIT, type ExitCode } from './command/command.ts';
+import { withInstalledPlaces } from './command/installed.ts';
 import { settingsHelp } from './config/help.ts';
 
 interface CommandEntry {
@@ -8,6 +9,8 @@ interface CommandEntry {
   readonly help: string | undefined;
   /** Loaded when it is run: a `--help` needs none of the program's parts. */
   readonly load: () => Promise<Command>;
+  /** True for what an administrator does with an installed broker, whose places need no flag. */
+  readonly operates?: boolean;
 }
 
 const COMMANDS: Readonly<Record<string, CommandEntry>> = {
@@ -18,14 +21,32 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   sessions: {
     help: 'list the sessions of the broker that runs; --login, --client, --json',
     load: async () => (await import('./command/sessions.ts')).sessions,
+    operates: true,
   },
   grants: {
     help: 'list what people have allowed clients; --login, --client, --json',
     load: async () => (await import('./command/grants.ts')).grants,
+    operates: true,
   },
   revoke: {
     help: 'end one of them at once: --grant ID, --session ID, or all of --login LOGIN',
     load: async () => (await import('./command/revoke.ts')).revoke,
+    operates: true,
+  },
+  backup: {
+    help: 'copy the store, running or not; --directory, --keep, --json',
+    load: async () => (await import('./command/backup.ts')).backup,
+    operates: true,
+  },
+  restore: {
+    help: 'put a backup in the place of the store of a stopped broker',
+    load: async () => (await import('./command/restore.ts')).restore,
+    operates: true,
+  },
+  'rotate-key': {
+    help: 'make a new store key and have the broker that runs seal everything with it',
+    load: async () => (await import('./command/rotate-key.ts')).rotateKey,
+    operates: true,
   },
   demo: {
     help: 'a broker with a small Forgejo and a small child on loopback; --once walks through it',
@@ -57,7 +78,7 @@ async function main(argv: readonly string[], control: ProcessControl): Promise<E
   const command = await entry.load();
   return command({
     argv: isNamed ? argv.slice(1) : argv,
-    env: process.env,
+    env: entry.operates === true ? withInstalledPlaces(process.env) : process.env,
     print: (text) => process.stdout.write(text),
     printError: (text) => process.stderr.write(text),
     stopAsked: control.stopAsked,
