@@ -45,10 +45,10 @@ describeWith(appliance, 'a machine of the suite', () => {
 
   it('comes back after a reboot with what was written', async () => {
     await machine.must('echo kept > /root/file');
-    const before = await machine.must(startOfProcess1);
+    const before = await machine.must(START_OF_PROCESS_1);
     await machine.reboot();
     expect(await machine.must('cat /root/file')).toBe('kept\n');
-    expect(await machine.must(startOfProcess1)).not.toBe(before);
+    expect(await machine.must(START_OF_PROCESS_1)).not.toBe(before);
     expect(await machine.must(`curl -fsS ${workshop.internet.downloads}/hello.txt`)).toBe(
       'hello\n',
     );

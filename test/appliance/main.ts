@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { must, run } from './harness/command.ts';
 import { rootImage } from './harness/image.ts';
+import { makeReleases } from './harness/releases.ts';
 import { PREPARED_VARIABLE, type Prepared } from './harness/workshop.ts';
 
-/** Runs the suites of this folder on machines that it makes. */
+/** Runs the suites of this folder on machines that it makes; arguments name some of the files. */
 const TOOLS = {
   'systemd-nspawn': 'systemd-container',
   debootstrap: 'debootstrap',
@@ -23,13 +24,11 @@ async function main(files: readonly string[]): Promise<number> {
   const missing = await provide();
   if (missing !== undefined) {
     say(missing);
-    return test(files, {});
+    return test(files);
   }
   const directory = mkdtempSync(join(tmpdir(), 'fjmcp-appliance-'));
   try {
-    const path = join(directory, 'prepared.json');
-    writeFileSync(path, JSON.stringify(await prepare()));
-    return await test(files, { [PREPARED_VARIABLE]: path });
+    return await test(files, await prepare(directory));
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -50,17 +49,35 @@ async function provide(): Promise<string | undefined> {
   return undefined;
 }
 
-async function prepare(): Promise<Prepared> {
+async function prepare(directory: string): Promise<Prepared> {
   const image = await rootImage(Date.now(), say);
-  return { image, releases: {} };
+  const releases = join(directory, 'releases');
+  await makeReleases(releases, say);
+  const hosts = join(directory, 'hosts');
+  writeFileSync(hosts, '127.0.0.1 localhost\n');
+  return { image, releases, hosts };
 }
 
-async function test(files: readonly string[], extra: Record<string, string>): Promise<number> {
+/** What a command sees as /etc/hosts is a file of ours, so that it finds machines by their names. */
+function withHosts(hosts: string): readonly string[] {
+  const script = 'mount --bind "$0" /etc/hosts && exec "$@"';
+  return ['unshare', '--mount', '--propagation', 'slave', 'sh', '-euc', script, hosts];
+}
+
+async function test(files: readonly string[], prepared?: Prepared): Promise<number> {
   const suites = files.length > 0 ? files : ['./test/appliance'];
   const argv = [process.execPath, 'test', '--timeout', String(TEST_TIMEOUT_MS), ...suites];
-  const child = Bun.spawn(argv, {
+  const child = Bun.spawn(prepared === undefined ? argv : [...withHosts(prepared.hosts), ...argv], {
     stdio: ['inherit', 'inherit', 'inherit'],
-    env: { ...process.env, ...extra },
+    env: { ...process.env, ...(prepared === undefined ? {} : variables(prepared)) },
   });
   return child.exited;
+}
+
+function variables(prepared: Prepared): Record<string, string> {
+  // A name stands for another machine in each suite: nothing may be remembered.
+  return {
+    [PREPARED_VARIABLE]: JSON.stringify(prepared),
+    BUN_CONFIG_DNS_TIME_TO_LIVE_SECONDS: '0',
+  };
 }

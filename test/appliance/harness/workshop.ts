@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newToken, systemRandom } from '../../../app/base/secret.ts';
@@ -12,8 +12,10 @@ import { createNetwork, NAMES, type Network } from './network.ts';
 export interface Prepared {
   /** A tar of a fresh Debian 12. */
   readonly image: string;
-  /** The archives that are served, by what the tests call them. */
-  readonly releases: Readonly<Record<string, string>>;
+  /** A directory with a folder for each release, as `makeReleases` makes them. */
+  readonly releases: string;
+  /** The file that this process and its children see as /etc/hosts. */
+  readonly hosts: string;
 }
 
 export const PREPARED_VARIABLE = 'FJMCP_APPLIANCE_PREPARED';
@@ -29,7 +31,7 @@ export interface Workshop {
   readonly forgeClient: { readonly id: string; readonly secret: string };
   readonly network: Network;
   readonly internet: Internet;
-  /** A machine that has just been booted for the first time. */
+  /** A machine that has just been booted for the first time; the broker's public name is its. */
   machine(name: string): Promise<Machine>;
   /** Ends everything that it has given out. */
   close(): Promise<void>;
@@ -49,6 +51,7 @@ export async function openWorkshop(): Promise<Workshop> {
     redirectUris: [`https://${NAMES.broker}/oauth/callback`],
   });
   const network = await createNetwork();
+  const names = `${network.address} ${NAMES.downloads} ${NAMES.forge}`;
   const internet = startInternet({
     ...{ network, certificates },
     downloadsDirectory: downloads,
@@ -63,6 +66,8 @@ export async function openWorkshop(): Promise<Workshop> {
         directory: join(directory, 'machines'),
       });
       machines.push(machine);
+      const lines = ['127.0.0.1 localhost', names, `${machine.address} ${NAMES.broker}`];
+      writeFileSync(prepared.hosts, `${lines.join('\n')}\n`);
       return machine;
     },
     async close() {
@@ -76,7 +81,7 @@ export async function openWorkshop(): Promise<Workshop> {
 }
 
 function readPrepared(): Prepared {
-  const path = process.env[PREPARED_VARIABLE];
-  if (path === undefined) throw new Error(`${PREPARED_VARIABLE} is not set`);
-  return JSON.parse(readFileSync(path, 'utf8')) as Prepared;
+  const text = process.env[PREPARED_VARIABLE];
+  if (text === undefined) throw new Error(`${PREPARED_VARIABLE} is not set`);
+  return JSON.parse(text) as Prepared;
 }
