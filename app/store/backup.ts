@@ -4,7 +4,7 @@ import { basename, dirname, extname, join } from 'node:path';
 import { isStore, makePrivateFile } from './database.ts';
 import { ownLike } from './owner.ts';
 import { StoreOpenError } from './store-error.ts';
-import { publishFile } from './whole-file.ts';
+import { publishFile, removeFile } from './whole-file.ts';
 
 /** Longest wait for a lock of the broker; its transactions take milliseconds. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -49,7 +49,7 @@ export function backUp(options: BackupOptions): Backup {
     ownLike(partial, storePath);
     publishFile(partial, path);
   } catch (error) {
-    rmSync(partial, { force: true });
+    removeFile(partial);
     throw asBackupError(error, storePath);
   }
   return { path, bytes: statSync(path).size, deleted: thinOut(options) };

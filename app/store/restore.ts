@@ -1,15 +1,15 @@
 import { Database, SQLiteError } from 'bun:sqlite';
-import { copyFileSync, existsSync, linkSync, rmSync, statSync } from 'node:fs';
+import { existsSync, linkSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Keyring } from '../base/keyring.ts';
 import { stampOf } from './backup.ts';
-import { isStore, makePrivateFile } from './database.ts';
+import { isStore } from './database.ts';
 import { opensKeyCheck } from './facts.ts';
 import { lockStore } from './lock.ts';
 import { MIGRATIONS, refuseNewer } from './migrations.ts';
 import { ownLike } from './owner.ts';
 import { StoreOpenError } from './store-error.ts';
-import { publishFile, syncToDisk } from './whole-file.ts';
+import { copyPrivately, publishFile, removeFile, syncToDisk } from './whole-file.ts';
 
 export interface RestoreOptions {
   readonly storePath: string;
@@ -47,18 +47,25 @@ export function restoreStore(options: RestoreOptions): Restored {
   try {
     ownLike(`${storePath}.lock`, owner);
     copyBackup(backupPath, made);
-    const endedGrants = existsSync(storePath) ? endedGrantsOf(storePath) : [];
-    const facts = prepare(made, endedGrants, options);
-    ownLike(made, owner);
+    within(made, (database) => prove(database, options));
     const replaced = setAside(options);
-    for (const suffix of ['-wal', '-shm']) rmSync(`${storePath}${suffix}`, { force: true });
-    publishFile(made, storePath);
-    return { ...facts, replaced };
+    try {
+      const ended = replaced === null ? [] : endedGrantsOf(storePath);
+      const facts = within(made, (database) => bringUp(database, ended));
+      ownLike(made, owner);
+      for (const suffix of ['-wal', '-shm']) removeFile(`${storePath}${suffix}`);
+      publishFile(made, storePath);
+      // Its rows are in the file by now, unless the store was too damaged for that.
+      removeEmptyLog(replaced);
+      return { ...facts, replaced };
+    } catch (error) {
+      for (const suffix of ['', '-wal']) removeFile(`${replaced}${suffix}`);
+      throw error;
+    }
   } catch (error) {
     throw asRestoreError(error, backupPath);
   } finally {
-    for (const suffix of ['', '-wal', '-shm', '-journal'])
-      rmSync(`${made}${suffix}`, { force: true });
+    for (const suffix of ['', '-wal', '-shm', '-journal']) removeFile(`${made}${suffix}`);
     lock.release();
   }
 }
@@ -72,10 +79,8 @@ function copyBackup(backupPath: string, made: string): void {
         'the newest rows are in the -wal beside it. Restore what the command backup has made.',
     );
   }
-  rmSync(made, { force: true });
-  makePrivateFile(made);
-  // Into the file that only we can read; the backup's own mode does not come with it.
-  copyFileSync(backupPath, made);
+  removeFile(made);
+  copyPrivately(backupPath, made);
 }
 
 interface EndedGrant {
@@ -107,28 +112,30 @@ function endedGrantsOf(storePath: string): readonly EndedGrant[] {
   }
 }
 
-/** Proves the copy and brings it up to what has ended since. */
-function prepare(
-  made: string,
-  endedGrants: readonly EndedGrant[],
-  options: RestoreOptions,
-): Omit<Restored, 'replaced'> {
+function within<T>(made: string, run: (database: Database) => T): T {
   const database = new Database(made, { readwrite: true, create: false, strict: true });
   try {
-    prove(database, options);
-    using end = database.prepare<never, [number, string | null, string]>(
-      'UPDATE grants SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL',
-    );
-    let endedSince = 0;
-    database.run('BEGIN IMMEDIATE');
-    for (const { id, endedAt, reason } of endedGrants) {
-      endedSince += end.run(endedAt, reason, id).changes;
-    }
-    database.run('COMMIT');
-    return { ...counted(database), endedSince };
+    return run(database);
   } finally {
     database.close();
   }
+}
+
+/** Ends in the copy what has ended since. */
+function bringUp(
+  database: Database,
+  endedGrants: readonly EndedGrant[],
+): Omit<Restored, 'replaced'> {
+  using end = database.prepare<never, [number, string | null, string]>(
+    'UPDATE grants SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL',
+  );
+  let endedSince = 0;
+  database.run('BEGIN IMMEDIATE');
+  for (const { id, endedAt, reason } of endedGrants) {
+    endedSince += end.run(endedAt, reason, id).changes;
+  }
+  database.run('COMMIT');
+  return { ...counted(database), endedSince };
 }
 
 function prove(database: Database, { backupPath, forgeOrigin, keyring }: RestoreOptions): void {
@@ -167,17 +174,22 @@ function counted(database: Database) {
   return count.get() ?? { accounts: 0, grants: 0, sessions: 0 };
 }
 
-/** A second name for the store, so that it is at its place until the copy is. */
+/**
+ * A second name for the store and its log, so that it is at its place until the copy is. Before
+ * anything opens it: SQLite throws the log of a damaged store away (measured).
+ */
 function setAside({ storePath, nowMs }: RestoreOptions): string | null {
   if (!existsSync(storePath)) return null;
   const replaced = `${storePath}.replaced-${stampOf(nowMs)}`;
   linkSync(storePath, replaced);
-  // Only a store that is too damaged for a checkpoint still has rows in its log.
-  if ((statSync(`${storePath}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) {
-    linkSync(`${storePath}-wal`, `${replaced}-wal`);
-  }
+  if (existsSync(`${storePath}-wal`)) linkSync(`${storePath}-wal`, `${replaced}-wal`);
   syncToDisk(dirname(storePath));
   return replaced;
+}
+
+function removeEmptyLog(replaced: string | null): void {
+  const log = `${replaced}-wal`;
+  if (statSync(log, { throwIfNoEntry: false })?.size === 0) removeFile(log);
 }
 
 function asRestoreError(error: unknown, backupPath: string): unknown {
