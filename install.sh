@@ -62,6 +62,7 @@ How:
   --acme-email ADDRESS FJMCP_INSTALL_ACME_EMAIL        for the certificate authority
   --no-caddy           FJMCP_INSTALL_NO_CADDY=1        another reverse proxy does TLS
   --no-start           FJMCP_INSTALL_NO_START=1        installs, starts nothing
+  --restart            FJMCP_INSTALL_RESTART=1         an upgrade restarts instead of handing over
   --root DIR           FJMCP_INSTALL_ROOT              into another root file system (an image)
 
 Exit codes:
@@ -74,8 +75,8 @@ Exit codes:
  11 nothing is installed, or there is nothing to go back to
  12 declined                  13 another installer runs
  14 Forgejo refused           15 not enough room
-Codes 2 to 8 and 11 to 15: nothing has been changed (8 also when Caddy did not take its new
-configuration; the old one is back then).
+With 2 to 7, 11 to 13 and 15 nothing has been changed; with 9 and 14 at most Debian packages have
+been added; with 8 Caddy has the configuration that it had.
 HELP
 }
 
@@ -117,6 +118,7 @@ read_environment() {
   ACME_EMAIL=${FJMCP_INSTALL_ACME_EMAIL:-}
   NO_CADDY=${FJMCP_INSTALL_NO_CADDY:-}
   NO_START=${FJMCP_INSTALL_NO_START:-}
+  RESTART=${FJMCP_INSTALL_RESTART:-}
   ROOT=${FJMCP_INSTALL_ROOT:-}
   ANSWERS_FILE=${FJMCP_INSTALL_ANSWERS:-}
   PUBLIC_URL=${FJMCP_PUBLIC_URL:-}
@@ -145,6 +147,7 @@ read_flags() {
     esac
     case $1 in
       --help | -h | --yes | -y | --dry-run | --require-signature | --no-caddy | --no-start | \
+        --restart | \
         --upgrade | --rollback | --uninstall | --purge | --doctor)
         [ -z "$flag_inline" ] || die $USAGE "$1 takes no value"
         read_switch "$1"
@@ -169,6 +172,7 @@ read_switch() {
     --require-signature) REQUIRE_SIGNATURE=1 ;;
     --no-caddy) NO_CADDY=1 ;;
     --no-start) NO_START=1 ;;
+    --restart) RESTART=1 ;;
     --purge) PURGE=1 ;;
     --*) set_mode "${1#--}" ;;
   esac
@@ -251,6 +255,7 @@ read_answers() {
       FJMCP_INSTALL_ACME_EMAIL) ACME_EMAIL=${ACME_EMAIL:-$answer_value} ;;
       FJMCP_INSTALL_NO_CADDY) NO_CADDY=${NO_CADDY:-$answer_value} ;;
       FJMCP_INSTALL_NO_START) NO_START=${NO_START:-$answer_value} ;;
+      FJMCP_INSTALL_RESTART) RESTART=${RESTART:-$answer_value} ;;
       *) die $USAGE "--answers: $ANSWERS_FILE has a line that names none of the variables of --help" ;;
     esac
   done <"$ANSWERS_FILE"
@@ -847,8 +852,12 @@ missing_packages() {
 show_plan() {
   say "The plan for this machine (${OS_NAME:-unknown system}, $ARCH, systemd $SYSTEMD):"
   [ -z "$PACKAGES" ] || say "  install from the distribution: $PACKAGES"
-  say "  fjmcp-broker $VERSION to /opt/fjmcp-broker/$VERSION, from ${OFFLINE:-$BASE_URL}"
-  say "  forgejo-mcp $FORGEJO_MCP_NAME to /opt/fjmcp-broker/forgejo-mcp"
+  if [ -n "${NEW_PROGRAM:-}" ]; then
+    say "  fjmcp-broker $VERSION and forgejo-mcp $FORGEJO_MCP_NAME are installed already"
+  else
+    say "  fjmcp-broker $VERSION to /opt/fjmcp-broker/$VERSION, from ${OFFLINE:-$BASE_URL}"
+    say "  forgejo-mcp $FORGEJO_MCP_NAME to /opt/fjmcp-broker/forgejo-mcp"
+  fi
   say '  the system user fjmcp-broker; units fjmcp-broker.service and a daily backup'
   if [ -e "$CONFIG" ]; then
     say '  settings: /etc/fjmcp-broker/config.toml is there and stays as it is'
@@ -976,9 +985,27 @@ install_forgejo_mcp() {
   directory "$mcp_dir" 0755
   directory "$mcp_dir/$FORGEJO_MCP_NAME" 0755
   [ -z "$FORGEJO_MCP" ] || place "$FORGEJO_MCP" "$mcp_dir/$FORGEJO_MCP_NAME/forgejo-mcp" 0711
-  point "$FORGEJO_MCP_NAME" "$mcp_dir/current"
-  for mcp_old in "$mcp_dir"/*; do
-    case ${mcp_old##*/} in current | "$FORGEJO_MCP_NAME") ;; *) rm -rf "$mcp_old" ;; esac
+  switch_link "$mcp_dir" "$FORGEJO_MCP_NAME"
+}
+
+# switch_link DIRECTORY NAME: `current` names it, and `previous` what `current` named before.
+switch_link() {
+  switch_from=$(readlink "$1/current" 2>/dev/null || :)
+  if [ "$switch_from" = "$2" ]; then return 0; fi
+  if [ -n "$switch_from" ]; then point "$switch_from" "$1/previous"; fi
+  point "$2" "$1/current"
+}
+
+# prune DIRECTORY PROGRAM: what neither link names goes.
+prune() {
+  for prune_old in "$1"/*/"$2"; do
+    [ -f "$prune_old" ] || continue
+    prune_old=$(dirname "$prune_old")
+    prune_name=${prune_old##*/}
+    [ ! -L "$prune_old" ] || continue
+    [ "$prune_name" != "$(readlink "$1/current" || :)" ] || continue
+    [ "$prune_name" != "$(readlink "$1/previous" || :)" ] || continue
+    rm -rf "$prune_old"
   done
 }
 
@@ -1014,7 +1041,7 @@ install_units() {
   for unit in $UNIT_FILES; do
     if [ -e "$PROGRAM/systemd/$unit" ]; then place "$PROGRAM/systemd/$unit" "$UNITS/$unit" 0644; fi
   done
-  if manages_services; then systemctl daemon-reload; fi
+  case $CHANGED in *"$UNITS/"*) if manages_services; then systemctl daemon-reload; fi ;; esac
 }
 
 # The profile matters only where AppArmor keeps user namespaces from everybody without one.
@@ -1270,7 +1297,10 @@ restore_caddy() {
     foreign | debian) [ ! -e "$MEMORY/Caddyfile.before" ] || mv -f "$MEMORY/Caddyfile.before" "$CADDY_FILE" ;;
     none) rm -f "$CADDY_FILE" ;;
   esac
-  if [ -e "$TEMPORARY/site.before" ]; then mv -f "$TEMPORARY/site.before" "$CADDY_SITE"; fi
+  if [ -e "$TEMPORARY/site.before" ]; then
+    mv -f "$TEMPORARY/site.before" "$CADDY_SITE"
+    fingerprint "$CADDY_SITE" site
+  fi
   case $CADDY_WAS in
     none | debian | foreign)
       rm -f "$CADDY_SITE" "$CADDY_DROPIN" "$MEMORY/Caddyfile.sha256" "$MEMORY/site.sha256"
@@ -1301,7 +1331,7 @@ trust_internal_ca() {
 # Health
 # ---------------------------------------------------------------------------------------------
 
-# The broker's own answer, past the web server. Prints the body.
+# ask_broker PATH: the broker's own answer, past the web server; its status on the last line.
 ask_broker() {
   listen=$(config_value listen)
   listen_host=$(config_value public_url)
@@ -1310,29 +1340,53 @@ ask_broker() {
     unix:*) set -- "http://localhost$1" --unix-socket "$ROOT${listen#unix:}" ;;
     *) set -- "http://${listen:-127.0.0.1:8080}$1" ;;
   esac
-  curl -sS --noproxy '*' --max-time 5 -H "Host: $listen_host" "$@" 2>/dev/null
+  curl -sS --noproxy '*' --max-time 5 -w '\n%{http_code}\n' -H "Host: $listen_host" \
+    -H 'X-Forwarded-For: 127.0.0.1' "$@" 2>/dev/null || :
 }
 
-# healthy VERSION: waits until the unit runs that version and it answers.
+is_ready() { [ "$(ask_broker /readyz | tail -n 1)" = 200 ]; }
+main_pid() { systemctl show -p MainPID --value fjmcp-broker.service 2>/dev/null || :; }
+
+# answers VERSION: the unit runs, and what answers is that version.
+answers() {
+  if ! unit_active fjmcp-broker.service; then
+    HEALTH_SAYS="the unit is $(systemctl is-active fjmcp-broker.service 2>/dev/null || :)"
+    return 1
+  fi
+  case $(ask_broker /healthz) in
+    *"\"version\":\"$1\""*) ;;
+    *'"version"'*)
+      HEALTH_SAYS='another version answers'
+      return 1
+      ;;
+    *)
+      HEALTH_SAYS='the unit is active and does not answer'
+      return 1
+      ;;
+  esac
+  [ -z "${MUST_BE_READY:-}" ] || is_ready || {
+    HEALTH_SAYS='it answers and is not ready, which the version before was'
+    return 1
+  }
+}
+
+# healthy VERSION: waits until it answers, and sees that it still does a while later.
 healthy() {
   health_tries=0
-  health_most=${FJMCP_INSTALL_HEALTH_SECONDS:-60}
-  while :; do
-    if unit_active fjmcp-broker.service; then
-      case $(ask_broker /healthz || :) in
-        *"\"version\":\"$1\""*) return 0 ;;
-        *'"version"'*) HEALTH_SAYS='another version answers' ;;
-        *) HEALTH_SAYS='the unit is active and does not answer' ;;
-      esac
-    else
-      HEALTH_SAYS="the unit is $(systemctl is-active fjmcp-broker.service 2>/dev/null || :)"
-    fi
+  until answers "$1"; do
     health_tries=$((health_tries + 1))
-    [ $health_tries -lt "$health_most" ] || return 1
-    # A wrong configuration or a unit that gave up will not get better.
-    if [ "$(systemctl is-failed fjmcp-broker.service 2>/dev/null || :)" = failed ]; then return 1; fi
+    [ $health_tries -lt "${FJMCP_INSTALL_HEALTH_SECONDS:-60}" ] || return 1
+    # A unit that gave up will not get better.
+    [ "$(systemctl is-failed fjmcp-broker.service 2>/dev/null || :)" != failed ] || return 1
     sleep 1
   done
+  health_pid=$(main_pid)
+  sleep "${FJMCP_INSTALL_SETTLE_SECONDS:-3}"
+  answers "$1" || return 1
+  [ "$(main_pid)" = "$health_pid" ] || {
+    HEALTH_SAYS='it starts again and again'
+    return 1
+  }
 }
 
 start_units() {
@@ -1345,10 +1399,9 @@ start_units() {
   if [ -e "$UNITS/fjmcp-broker-backup.timer" ]; then
     unit_active fjmcp-broker-backup.timer || systemctl start fjmcp-broker-backup.timer
   fi
-  if ! unit_active fjmcp-broker.service; then
-    step 'Starting fjmcp-broker'
-    systemctl start fjmcp-broker.service || :
-  fi
+  if unit_active fjmcp-broker.service && answers "$VERSION"; then return 0; fi
+  step 'Starting fjmcp-broker'
+  systemctl start fjmcp-broker.service || :
   healthy "$VERSION" || {
     journalctl -u fjmcp-broker -n 10 --no-pager -o cat >&2 2>/dev/null || :
     die $HEALTH "fjmcp-broker is installed and not healthy: $HEALTH_SAYS." \
@@ -1419,7 +1472,7 @@ do_install() {
   write_config
   install_units
   install_apparmor
-  point "$VERSION" "$OPT/current"
+  switch_link "$OPT" "$VERSION"
   install_links
   remember
   install_caddy
@@ -1443,7 +1496,286 @@ is_intact() {
   (cd "$OPT/$1" && sha256sum -c SHA256SUMS >/dev/null 2>&1)
 }
 
-# shellcheck disable=SC2317,SC2329 # run by the trap
+# What an upgrade and a way back share: the old one serves until the new one has taken over.
+do_upgrade() {
+  look_at_rights
+  is_installed || die $ABSENT 'fjmcp-broker is not installed: run this without --upgrade'
+  look_at_machine
+  look_at_room
+  read_installed
+  make_temporary
+  take_lock
+  open_offline
+  resolve_release
+  if [ -z "$FORGEJO_MCP" ] && is_local_forgejo_mcp; then
+    FORGEJO_MCP_NAME=$(basename "$(readlink "$OPT/forgejo-mcp/current")")
+  else
+    name_forgejo_mcp
+  fi
+  if [ "$VERSION" = "$FROM" ] && is_intact "$FROM" &&
+    [ "$FORGEJO_MCP_NAME" = "$(readlink "$OPT/forgejo-mcp/current")" ]; then
+    say "fjmcp-broker $VERSION is what ${OFFLINE:-$BASE_URL} offers; nothing has been changed."
+    return 0
+  fi
+  PACKAGES=$(missing_packages)
+  say "The plan: fjmcp-broker $FROM to $VERSION, forgejo-mcp $FORGEJO_MCP_NAME; $(handover_words)"
+  [ -z "$PACKAGES" ] || say "  install from the distribution: $PACKAGES"
+  [ -z "$DRY_RUN" ] || { say 'Nothing has been changed (--dry-run).'; return 0; }
+  confirm 'Go on?'
+  fetch_broker
+  fetch_forgejo_mcp
+  install_packages
+  copy_store
+  install_program
+  switch_program
+  install_apparmor
+  install_links
+  remember
+  install_caddy
+  prune "$OPT" fjmcp-broker
+  prune "$OPT/forgejo-mcp" forgejo-mcp
+  say "fjmcp-broker $VERSION serves. --rollback goes back to $FROM."
+}
+
+do_rollback() {
+  look_at_rights
+  is_installed || die $ABSENT 'fjmcp-broker is not installed'
+  [ -x "$OPT/previous/fjmcp-broker" ] || die $ABSENT 'there is no version to go back to'
+  look_at_machine
+  read_installed
+  make_temporary
+  take_lock
+  VERSION=$(readlink "$OPT/previous")
+  PROGRAM=$OPT/$VERSION
+  FORGEJO_MCP_NAME=$(readlink "$OPT/forgejo-mcp/current")
+  say "The plan: fjmcp-broker $FROM back to $VERSION; the store stays as it is; $(handover_words)"
+  [ -z "$DRY_RUN" ] || { say 'Nothing has been changed (--dry-run).'; return 0; }
+  confirm 'Go on?'
+  # The program that this session runs from may be the one that is left.
+  FORGEJO_MCP=''
+  switch_program
+  install_links
+  say "fjmcp-broker $VERSION serves again. --rollback goes to $FROM."
+}
+
+read_installed() {
+  FROM=$(installed_version)
+  FROM_MCP=$(readlink "$OPT/forgejo-mcp/current" || :)
+  FROM_PREVIOUS=$(readlink "$OPT/previous" 2>/dev/null || :)
+  PUBLIC_URL=${PUBLIC_URL:-$(config_value public_url)}
+  name_public_host
+}
+
+is_local_forgejo_mcp() { case $(readlink "$OPT/forgejo-mcp/current") in local-*) return 0 ;; esac; return 1; }
+
+handover_words() {
+  if [ -n "$NO_START" ] || ! manages_services; then
+    printf 'nothing is started'
+  elif [ -n "$RESTART" ]; then
+    printf 'with a restart, calls of a moment are refused'
+  else
+    printf 'the running broker hands over, no call is lost'
+  fi
+}
+
+# For a damaged store only: a way back keeps the live one, old copies hold tokens that were used.
+copy_store() {
+  [ -e "$STATE/store.db" ] && manages_services || return 0
+  step 'Copying the store'
+  systemctl start fjmcp-broker-backup.service ||
+    die 1 'the store could not be copied, so nothing has been changed (journalctl -u fjmcp-broker-backup)'
+}
+
+switch_program() {
+  MUST_BE_READY=''
+  if unit_active fjmcp-broker.service && is_ready; then MUST_BE_READY=1; fi
+  UNDO=switch_back
+  install_units
+  install_forgejo_mcp
+  switch_link "$OPT" "$VERSION"
+  if manages_services && [ -z "$NO_START" ]; then
+    step "Going from $FROM to $VERSION"
+    if ! hand_over || ! healthy "$VERSION"; then
+      die $HEALTH "fjmcp-broker $VERSION is not healthy: ${HEALTH_SAYS:-the hand-over failed}." \
+        "See journalctl -u fjmcp-broker"
+    fi
+  fi
+  UNDO=''
+}
+
+hand_over() {
+  HEALTH_SAYS=''
+  if ! unit_active fjmcp-broker.service; then
+    systemctl reset-failed fjmcp-broker.service 2>/dev/null || :
+    systemctl start fjmcp-broker.service
+  elif [ -n "$RESTART" ]; then
+    systemctl restart fjmcp-broker.service
+  else
+    systemctl reload fjmcp-broker.service
+  fi
+}
+
+# Runs on the way out when the new program has not become healthy, or somebody pressed Ctrl-C.
+switch_back() {
+  step "Going back to $FROM"
+  PROGRAM=$OPT/$FROM
+  HEALTH_SAYS=''
+  MUST_BE_READY=''
+  point "$FROM" "$OPT/current"
+  [ -z "$FROM_MCP" ] || point "$FROM_MCP" "$OPT/forgejo-mcp/current"
+  if [ -n "$FROM_PREVIOUS" ]; then point "$FROM_PREVIOUS" "$OPT/previous"; else rm -f "$OPT/previous"; fi
+  CHANGED=''
+  install_units
+  if ! manages_services || [ -n "$NO_START" ]; then return 0; fi
+  if ! answers "$FROM"; then
+    # One that serves can hand over; one that does not is replaced.
+    if ! { unit_active fjmcp-broker.service && systemctl reload fjmcp-broker.service && answers "$FROM"; }; then
+      systemctl reset-failed fjmcp-broker.service 2>/dev/null || :
+      systemctl restart fjmcp-broker.service || :
+    fi
+  fi
+  if healthy "$FROM"; then
+    printf 'install.sh: %s serves, as before\n' "$FROM" >&2
+  else
+    printf 'install.sh: %s is not healthy either: %s\n' "$FROM" "$HEALTH_SAYS" >&2
+  fi
+}
+
+do_fetch() {
+  look_at_machine
+  make_temporary
+  open_offline
+  name_forgejo_mcp
+  resolve_release
+  [ -z "$DRY_RUN" ] || { say "$ARCHIVE and $(forgejo_mcp_archive) to $FETCH_DIR"; return 0; }
+  fetch_broker
+  fetch_forgejo_mcp
+  if grep -q ' [*]\{0,1\}install\.sh$' "$TEMPORARY/SHA256SUMS"; then
+    obtain "$BASE_URL" install.sh "$VERSION"
+    check_sum install.sh SHA256SUMS
+  fi
+  mkdir -p "$FETCH_DIR"
+  for fetched in SHA256SUMS SHA256SUMS.minisig "$ARCHIVE" "$(forgejo_mcp_sums)" "$(forgejo_mcp_archive)" install.sh; do
+    [ ! -e "$TEMPORARY/$fetched" ] || cp "$TEMPORARY/$fetched" "$FETCH_DIR/$fetched"
+  done
+  say "Carry $FETCH_DIR to the other machine, and there: sh install.sh --offline $(basename "$FETCH_DIR")"
+}
+
+# ---------------------------------------------------------------------------------------------
+# Taking it away
+# ---------------------------------------------------------------------------------------------
+
+do_uninstall() {
+  look_at_rights
+  if ! is_installed && [ ! -e "$ETC" ] && [ ! -e "$STATE" ] && [ ! -e "$OPT" ]; then
+    die $ABSENT 'fjmcp-broker is not installed'
+  fi
+  make_temporary
+  take_lock
+  say 'The plan: stop fjmcp-broker, take its units, its programs and its Caddy site away'
+  if [ -n "$PURGE" ]; then
+    say '  and ALL ITS DATA: settings, keys, grants, backups, the user fjmcp-broker'
+    [ ! -s "$MEMORY/packages" ] || say "  and the packages that came with it: $(tr '\n' ' ' <"$MEMORY/packages")"
+  else
+    say '  settings and keys stay in /etc/fjmcp-broker, data in /var/lib/fjmcp-broker'
+  fi
+  [ -z "$DRY_RUN" ] || { say 'Nothing has been changed (--dry-run).'; return 0; }
+  confirm 'Go on?'
+  remove_units
+  remove_caddy
+  remove_files
+  [ -z "$PURGE" ] || remove_data
+  say 'fjmcp-broker is gone.'
+  [ -n "$PURGE" ] || say 'Its settings, keys and data are there still; --uninstall --purge takes them away.'
+}
+
+remove_units() {
+  for unit in fjmcp-broker-backup.timer fjmcp-broker-backup.service fjmcp-broker.service; do
+    [ -e "$UNITS/$unit" ] || continue
+    if manages_services; then
+      systemctl stop "$unit" || :
+      systemctl -q disable "$unit" 2>/dev/null || :
+    fi
+    rm -f "$UNITS/$unit"
+  done
+  if manages_services; then
+    systemctl daemon-reload
+    systemctl reset-failed 'fjmcp-broker*' 2>/dev/null || :
+  fi
+}
+
+remove_caddy() {
+  [ -e "$CADDY_SITE" ] || [ -e "$CADDY_DROPIN" ] || return 0
+  case $(caddy_state) in
+    ours)
+      if [ -e "$MEMORY/Caddyfile.before" ]; then
+        cp -p "$MEMORY/Caddyfile.before" "$CADDY_FILE"
+      else
+        rm -f "$CADDY_FILE"
+      fi
+      ;;
+    imports) remove_import ;;
+  esac
+  rm -f "$CADDY_SITE" "$CADDY_SITE.new" "$CADDY_DROPIN"
+  rmdir "$(dirname "$CADDY_DROPIN")" 2>/dev/null || :
+  rm -f "$MEMORY/Caddyfile.before" "$MEMORY/Caddyfile.sha256" "$MEMORY/site.sha256"
+  if manages_services; then
+    systemctl daemon-reload
+    if is_root && [ -z "$ROOT" ]; then gpasswd -d caddy fjmcp-broker >/dev/null 2>&1 || :; fi
+    if unit_active caddy.service; then systemctl restart caddy.service || warn 'Caddy does not start again'; fi
+  fi
+  if [ -e "$CA_COPY" ]; then
+    rm -f "$CA_COPY"
+    [ -n "$ROOT" ] || update-ca-certificates --fresh >/dev/null 2>&1 || :
+  fi
+}
+
+# The bytes from before, where nobody has changed more since.
+remove_import() {
+  if [ -e "$MEMORY/Caddyfile.before" ]; then
+    { cat "$MEMORY/Caddyfile.before" && printf '\nimport %s\n' "${CADDY_SITE#"$ROOT"}"; } >"$TEMPORARY/Caddyfile"
+    if cmp -s "$TEMPORARY/Caddyfile" "$CADDY_FILE"; then
+      cp -p "$MEMORY/Caddyfile.before" "$CADDY_FILE"
+      return 0
+    fi
+  fi
+  grep -v '^[[:space:]]*import[[:space:]].*fjmcp-broker\.caddy' "$CADDY_FILE" >"$TEMPORARY/Caddyfile" || :
+  cat "$TEMPORARY/Caddyfile" >"$CADDY_FILE"
+}
+
+remove_files() {
+  for link_name in "$BIN/fjmcp-broker" "$BIN/forgejo-mcp"; do
+    if is_our_link "$link_name"; then rm -f "$link_name"; fi
+  done
+  if [ -d "$OPT/current/apparmor" ]; then
+    for profile in "$OPT/current/apparmor"/*; do
+      profile=$ROOT/etc/apparmor.d/${profile##*/}
+      [ -e "$profile" ] || continue
+      [ -n "$ROOT" ] || apparmor_parser -R "$profile" 2>/dev/null || :
+      rm -f "$profile"
+    done
+  fi
+  rm -f "$ROOT/etc/sysusers.d/fjmcp-broker.conf" "$ROOT/etc/tmpfiles.d/fjmcp-broker.conf"
+  rmdir "$ROOT/etc/sysusers.d" "$ROOT/etc/tmpfiles.d" 2>/dev/null || :
+  rm -rf "$ROOT/run/fjmcp-broker" "$OPT"
+}
+
+remove_data() {
+  if [ -s "$MEMORY/packages" ]; then cp "$MEMORY/packages" "$TEMPORARY/packages"; fi
+  rm -rf "$ETC" "$STATE" "$ROOT/var/lib/systemd/timers/stamp-fjmcp-broker-backup.timer"
+  [ -z "$ROOT" ] || return 0
+  if getent passwd fjmcp-broker >/dev/null 2>&1; then userdel fjmcp-broker >/dev/null 2>&1 || :; fi
+  if getent group fjmcp-broker >/dev/null 2>&1; then groupdel fjmcp-broker >/dev/null 2>&1 || :; fi
+  [ -s "$TEMPORARY/packages" ] || return 0
+  # dpkg refuses to take away what something else needs; apt-get would take that away too.
+  # shellcheck disable=SC2046 # one word a package
+  dpkg --purge $(cat "$TEMPORARY/packages") >"$TEMPORARY/dpkg.log" 2>&1 ||
+    warn "some packages stay, something else needs them: $(grep -o 'removal of [^ ]*' "$TEMPORARY/dpkg.log" | tr '\n' ' ')"
+  if grep -qx caddy "$TEMPORARY/packages" && ! has caddy; then
+    if getent passwd caddy >/dev/null 2>&1; then userdel caddy >/dev/null 2>&1 || :; fi
+  fi
+}
+
 main() {
   umask 022
   PATH=$PATH:/usr/sbin:/sbin
@@ -1459,12 +1791,15 @@ main() {
   recall
   set_defaults
   check_flags
-  name_public_host
   trap cleanup EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   case $MODE in
     install) do_install ;;
+    upgrade) do_upgrade ;;
+    rollback) do_rollback ;;
+    uninstall) do_uninstall ;;
+    fetch) do_fetch ;;
     doctor) run_doctor ;;
   esac
 }
