@@ -3,6 +3,8 @@ import { createKeyring } from './base/keyring.ts';
 import { createMetrics } from './base/metrics.ts';
 import { asDigest } from './base/secret.ts';
 import { VERSION } from './base/version.ts';
+import { findSandbox } from './child/find-sandbox.ts';
+import type { Sandbox } from './child/sandbox.ts';
 import { createSpawnBreaker } from './child/spawn-breaker.ts';
 import { createSpawnQueue } from './child/spawn-queue.ts';
 import { createSupervisor, type Supervisor } from './child/supervisor.ts';
@@ -110,12 +112,20 @@ function superviseChildren(
 ): Supervisor {
   return createSupervisor({
     command: config.childCommand,
+    sandbox: chooseSandbox(config),
     forgejoUrl: config.forgejoInternalUrl,
     userAgent: USER_AGENT,
     messageBytesMax: config.maxMessageBytes,
     stopGraceMs: config.stopGraceMs,
     ...parts,
   });
+}
+
+function chooseSandbox(config: Config): Sandbox {
+  const { childSandbox: mode, childSandboxPaths: paths, childCommand } = config;
+  const sandbox = findSandbox({ mode, paths, program: childCommand[0] ?? '' });
+  if (!sandbox.ok) throw new StartFailure(sandbox.error);
+  return sandbox.value;
 }
 
 /** A program that says nothing is one thing while Forgejo answers, and another while it is away. */

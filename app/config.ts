@@ -1,6 +1,7 @@
 import type { ListenAddress } from './base/listen-address.ts';
 import type { Secret } from './base/secret.ts';
 import { resolveCommand } from './config/child-command.ts';
+import { shownPlaces } from './config/sandbox-paths.ts';
 import {
   findClientSecret,
   findPreviousKey,
@@ -50,6 +51,9 @@ export interface Config {
   readonly controlSocketPath: string | undefined;
   /** Argument vector: the program's absolute path first, the internal URL filled in. */
   readonly childCommand: readonly string[];
+  readonly childSandbox: 'auto' | 'bwrap' | 'none';
+  /** Absolute paths that children may read in their sandbox beside the program. */
+  readonly childSandboxPaths: readonly string[];
   readonly maxSessions: number;
   readonly maxSessionsPerUser: number;
   /** Undefined: twice the number of cores. */
@@ -126,6 +130,8 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
     faults.push(`${spellings(SETTINGS.storePreviousKeyFile.name)}: ${previous.reason}`);
   const statics = readStaticClients(sources.staticClients);
   faults.push(...statics.faults);
+  const shown = shownPlaces(values.childSandboxPaths ?? [], ownPlaces(values, input));
+  faults.push(...shown.map((fault) => `${spellings(SETTINGS.childSandboxPaths.name)}: ${fault}`));
   if (!isComplete(values) || !secret.ok || !key.ok || !previous.ok || faults.length > 0) {
     return { ok: false, error: faults, warnings };
   }
@@ -166,6 +172,15 @@ export function controlSocketOf(
   const { controlSocketPath, storePath } = values;
   if (controlSocketPath !== undefined) return resolvePath(controlSocketPath);
   return storePath === undefined ? undefined : `${resolvePath(storePath)}.control`;
+}
+
+/** What belongs to the broker alone. */
+function ownPlaces(values: Incomplete, input: ConfigInput): readonly (string | undefined)[] {
+  const files = [values.storePath, values.storeKeyFile, values.storePreviousKeyFile];
+  const places = [...files, values.forgejoClientSecretFile, values.controlSocketPath];
+  return [...places, input.env.CREDENTIALS_DIRECTORY].map((path) =>
+    path === undefined || path === '' ? undefined : input.resolvePath(path),
+  );
 }
 
 type Incomplete = { -readonly [Key in keyof SettingValues]?: SettingValues[Key] };

@@ -64,6 +64,7 @@ function processMetrics({ counter, gauge, histogram }: Makers) {
       ['reason'],
     ),
     children: gauge('children', 'Child processes alive now.'),
+    childSandbox: gauge('child_sandbox', 'One when children run in a sandbox, zero when not.'),
     childSpawns: counter('child_spawns_total', 'Children started, by outcome.', ['outcome']),
     childSpawnSeconds: histogram('child_spawn_seconds', 'Spawn to the answer of initialize.', []),
     spawnsWaiting: gauge('spawns_waiting', 'Sessions that wait for their turn to start a child.'),

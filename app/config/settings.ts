@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts';
 import { commandWords } from './child-command.ts';
 import { count, duration, line, oneOf, size, TIMER_MAX_MS } from './parse.ts';
+import { sandboxPath } from './sandbox-paths.ts';
 import { type Fallback, list, one, optional, type Setting, text } from './setting.ts';
 import {
   browserForgeUrl,
@@ -125,6 +126,12 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     parse: commandWords,
     help: 'The program of a session, split at spaces, without a shell; in the file also an array.',
   },
+  childSandbox: one('CHILD_SANDBOX', 'MODE', 'auto', oneOf(['auto', 'bwrap', 'none']), {
+    help: 'auto: each child in a sandbox (bwrap) where one works; bwrap: no start without; or none.',
+  }),
+  childSandboxPaths: list('CHILD_SANDBOX_PATHS', 'PATHS', '', sandboxPath, {
+    help: 'What children may read in their sandbox beside the program: a script, its libraries.',
+  }),
   maxSessions: one('MAX_SESSIONS', 'NUMBER', '100', count(1, 100_000), {
     help: 'Children at once.',
   }),

@@ -85,6 +85,7 @@ function spawnBroker(made: {
       FJMCP_STORE_PATH: join(directory, 'store.sqlite'),
       FJMCP_STORE_KEY_FILE: keyFile,
       FJMCP_MAX_SESSIONS: String(options.sessions + 1),
+      FJMCP_CHILD_SANDBOX: 'none',
     },
     stdin: 'ignore',
     stdout: 'ignore',

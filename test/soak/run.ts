@@ -242,6 +242,7 @@ function brokerEnvironment(made: {
     FJMCP_STORE_PATH: join(directory, 'store.sqlite'),
     FJMCP_STORE_KEY_FILE: keyFile,
     FJMCP_MAX_SESSIONS: String(2 * options.sessions + 10),
+    FJMCP_CHILD_SANDBOX: 'none',
     FJMCP_MAX_SESSIONS_PER_USER: String(2 * SESSIONS_PER_PERSON),
     FJMCP_SESSION_IDLE_TIMEOUT: '15s',
     FJMCP_ACCESS_TOKEN_TTL: '60s',

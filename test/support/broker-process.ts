@@ -92,6 +92,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     FORGEJO_CLIENT_SECRET_FILE: files.forgeClientSecret,
     STORE_PATH: storePath,
     STORE_KEY_FILE: files.storeKey,
+    CHILD_SANDBOX: 'none',
     LOG_LEVEL: 'debug',
     ...options.settings,
   };

@@ -25,6 +25,7 @@ export function fixtureSupervisor(
   const memory = createMemoryLog();
   const supervisor = createSupervisor({
     command: fixtureCommand(...flags),
+    sandbox: { kind: 'none', reason: 'this test needs none', chosen: true },
     forgejoUrl: 'http://127.0.0.1:1',
     userAgent: 'fjmcp-broker/test',
     messageBytesMax: 1024 * 1024,

@@ -143,6 +143,8 @@ function testConfig(made: {
     storePreviousKey: undefined,
     controlSocketPath: undefined,
     childCommand: [...DEMO_CHILD, '--url', made.forge.url],
+    childSandbox: 'none',
+    childSandboxPaths: [],
     maxSessions: 100,
     maxSessionsPerUser: 50,
     spawnConcurrency: undefined,

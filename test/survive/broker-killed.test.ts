@@ -49,6 +49,7 @@ describe('a broker that is killed under load', () => {
         FJMCP_CHILD_COMMAND: [...DEMO_CHILD, '--url', '{forgejo_url}'].join(' '),
         FJMCP_MAX_SESSIONS_PER_USER: String(SESSIONS),
         FJMCP_SPAWN_CONCURRENCY: '20',
+        FJMCP_CHILD_SANDBOX: 'none',
       },
       stdin: 'ignore',
       stdout: 'ignore',
