@@ -23,7 +23,9 @@ export function mount(
   built: Built & { readonly serverVersions: readonly string[] },
   stopping: () => boolean,
 ) {
-  const { publicOrigin, allowedOrigins } = config;
+  const { publicOrigin } = config;
+  // Live settings are asked for at each use.
+  const allowedOrigins = () => config.allowedOrigins;
   const { log, clock, metrics, store, forge, tokens, sessions } = built;
   const addresses = createClientAddresses({ trustedProxies: () => config.trustedProxies, log });
   const rules = () => config.rateLimits;
@@ -59,7 +61,7 @@ export function mount(
       refreshTokenTtlMs: config.refreshTokenTtlMs,
       limits: { clientsMax: config.maxClients, requestsMax: AUTHORIZATION_REQUESTS_MAX },
       rateLimits,
-      redirectAllowlist: config.redirectAllowlist,
+      redirectAllowlist: () => config.redirectAllowlist,
       onGrantEnded: (grantId, reason) => {
         sessions.endGrant(grantId, reason).catch((err: unknown) => {
           log.error('session.end_failed', { grant: grantId, err });

@@ -4,6 +4,7 @@ import { preflightResponse } from '../base/cors.ts';
 import type { Log } from '../base/log.ts';
 import { RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
+import type { RateLimits } from '../base/rate-limits.ts';
 import type { SessionRegistry } from '../session/registry.ts';
 import type { Store } from '../store/store.ts';
 import { SCOPES } from '../tools/scopes.ts';
@@ -25,10 +26,11 @@ export interface ProtectedResourceOptions {
   /** Scheme and host without a trailing slash; the resource is this with `/mcp`. */
   readonly publicOrigin: string;
   /** Origins of browser clients besides the public one. */
-  readonly allowedOrigins: readonly string[];
+  readonly allowedOrigins: () => readonly string[];
   /** The protocol versions that the registry serves. */
   readonly serverVersions: readonly string[];
   readonly bodyBytesMax: number;
+  readonly rateLimits: RateLimits;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -44,7 +46,7 @@ const METHODS = ['GET', 'POST', 'DELETE', 'OPTIONS'] as const;
  */
 export function protectedResource(options: ProtectedResourceOptions) {
   const { publicOrigin, clock, log, metrics } = options;
-  const origins = [publicOrigin, ...options.allowedOrigins];
+  const origins = () => [publicOrigin, ...options.allowedOrigins()];
   const challenge = bearerChallenge({
     metadataUrl: `${publicOrigin}${RESOURCE_METADATA_PATH}`,
     scope: SCOPES.join(' '),
@@ -66,14 +68,14 @@ export function protectedResource(options: ProtectedResourceOptions) {
     new Elysia()
       .use(resourceMetadata({ publicOrigin, scopes: SCOPES }))
       // Before the guard: a browser sends no credentials with a preflight (Fetch section 4.8).
-      .options(PATH, ({ request }) => preflight(request, origins), { detail: { hide: true } })
-      .use(bearerGuard({ check, challenge, origins, log }))
+      .options(PATH, ({ request }) => preflight(request, origins()), { detail: { hide: true } })
+      .use(bearerGuard({ check, challenge, origins, rateLimits: options.rateLimits, log }))
       .post(
         PATH,
         async ({ request, grant, server }) => {
           const allowIdle = (seconds: number) => server?.timeout(request, seconds);
           const response = await postMessage({ request, grant, allowIdle }, transport);
-          return withCors(response, request, origins);
+          return withCors(response, request, origins());
         },
         { parse: 'none', detail: POST_DETAIL },
       )
@@ -82,7 +84,7 @@ export function protectedResource(options: ProtectedResourceOptions) {
         async ({ request, grant, server }) => {
           const allowIdle = (seconds: number) => server?.timeout(request, seconds);
           const response = await listenToSession({ request, grant, allowIdle }, transport);
-          return withCors(response, request, origins);
+          return withCors(response, request, origins());
         },
         { parse: 'none', detail: GET_DETAIL },
       )
@@ -91,11 +93,11 @@ export function protectedResource(options: ProtectedResourceOptions) {
         async ({ request, grant, server }) => {
           const allowIdle = (seconds: number) => server?.timeout(request, seconds);
           const response = await deleteSession({ request, grant, allowIdle }, transport);
-          return withCors(response, request, origins);
+          return withCors(response, request, origins());
         },
         { parse: 'none', detail: DELETE_DETAIL },
       )
-      .all(PATH, ({ request }) => withCors(wrongMethod(), request, origins), {
+      .all(PATH, ({ request }) => withCors(wrongMethod(), request, origins()), {
         parse: 'none',
         detail: { hide: true },
       })

@@ -2,6 +2,7 @@ import { Elysia } from 'elysia';
 import { silentLog } from '../../app/base/log.ts';
 import { type Message, RPC_ERROR, resultText } from '../../app/base/message.ts';
 import { createMetrics } from '../../app/base/metrics.ts';
+import type { RateLimits } from '../../app/base/rate-limits.ts';
 import { err, ok, type Result } from '../../app/base/result.ts';
 import { type Digest, digestOf } from '../../app/base/secret.ts';
 import { protectedResource } from '../../app/mcp/protected-resource.ts';
@@ -18,6 +19,7 @@ import type {
 import type { AccessTokenProof } from '../../app/store/tokens.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { PushSource } from '../support/push-source.ts';
+import { passAll } from '../support/rate-limits.ts';
 
 export const ORIGIN = 'https://broker.example';
 export const VERSIONS = ['2025-03-26', '2025-06-18', '2025-11-25'];
@@ -220,7 +222,9 @@ export interface SendOptions {
 }
 
 /** The resource under test with doubles behind it; Alice has session `s-alice`, Bob `s-bob`. */
-export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = {}) {
+export function resourceUnderTest(
+  options: { readonly bodyBytesMax?: number; readonly rateLimits?: RateLimits } = {},
+) {
   const store = new StoreDouble();
   store.put(ALICE);
   store.put(BOB, { grantId: 'grant-bob', accountId: 2, login: 'bob' });
@@ -233,9 +237,10 @@ export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = 
     store,
     sessions,
     publicOrigin: ORIGIN,
-    allowedOrigins: ['https://client.example'],
+    allowedOrigins: () => ['https://client.example'],
     serverVersions: VERSIONS,
     bodyBytesMax: options.bodyBytesMax ?? 64 * 1024,
+    rateLimits: options.rateLimits ?? passAll,
     clock,
     log: silentLog,
     metrics,

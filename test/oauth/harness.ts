@@ -9,6 +9,7 @@ import { authorizationPages } from '../../app/pages/authorization-pages.ts';
 import { openStore, type Store, type StoreOptions } from '../../app/store/store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { createMemoryLog, type MemoryLog } from '../support/memory-log.ts';
+import { passAll } from '../support/rate-limits.ts';
 
 export const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;
@@ -112,8 +113,9 @@ export class TestServer {
       accessTokenTtlMs: 8 * HOUR,
       refreshTokenTtlMs: 90 * DAY,
       limits: { clientsMax: 100, requestsMax: 100 },
-      redirectAllowlist: [PRIVATE_USE_URI],
-      allowedOrigins: [BROWSER_CLIENT],
+      rateLimits: passAll,
+      redirectAllowlist: () => [PRIVATE_USE_URI],
+      allowedOrigins: () => [BROWSER_CLIENT],
       onGrantEnded: (grantId, reason) => this.ended.push({ grantId, reason }),
       ...options,
     };
