@@ -1,4 +1,6 @@
 import type { ListenAddress } from './base/listen-address.ts';
+import type { Network } from './base/network.ts';
+import type { RateLimitRules } from './base/rate-limits.ts';
 import type { Secret } from './base/secret.ts';
 import { resolveCommand } from './config/child-command.ts';
 import { shownPlaces } from './config/sandbox-paths.ts';
@@ -76,6 +78,9 @@ export interface Config {
   readonly staticClients: readonly StaticClientConfig[];
   readonly redirectAllowlist: readonly string[];
   readonly allowedOrigins: readonly string[];
+  /** Whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly Network[];
+  readonly rateLimits: RateLimitRules;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFormat: 'json' | 'pretty';
 }

@@ -1,4 +1,5 @@
 import { type AnyElysia, Elysia } from 'elysia';
+import type { ClientAddresses } from './http/client-address.ts';
 import { type ErrorBoundaryOptions, errorBoundary } from './http/error-boundary.ts';
 import { hostGuard } from './http/host-guard.ts';
 import { type RequestLogOptions, requestLog } from './http/request-log.ts';
@@ -11,6 +12,7 @@ export interface ServerParts {
   readonly publicOrigin: string;
   readonly boundary: ErrorBoundaryOptions;
   readonly requestLog: RequestLogOptions;
+  readonly addresses: ClientAddresses;
   readonly status: StatusOptions;
   readonly authorizationServer: AuthorizationServerParts;
   readonly protectedResource: ProtectedResourceOptions;
@@ -48,6 +50,7 @@ export async function createServer(parts: ServerParts) {
     .use(hostGuard({ publicOrigin: parts.publicOrigin }))
     .use(routes())
     .use(await parts.apiReference(routes));
+  parts.addresses.listenWith(() => app.server);
   return app;
 }
 

@@ -42,6 +42,7 @@ function accessMetrics({ counter, histogram }: Makers) {
       'Requests to /mcp refused by the bearer guard.',
       ['reason'],
     ),
+    rateLimited: counter('rate_limited_total', 'Requests answered with 429, by limit.', ['limit']),
     forgeCalls: counter('forge_calls_total', 'Calls to Forgejo by kind and outcome.', [
       'call',
       'outcome',

@@ -1,6 +1,8 @@
 import type { Config } from '../config.ts';
 import { commandWords } from './child-command.ts';
+import { network } from './network.ts';
 import { count, duration, line, oneOf, size, TIMER_MAX_MS } from './parse.ts';
+import { RATE_LIMITS, rateLimits } from './rate-limits.ts';
 import { sandboxPath } from './sandbox-paths.ts';
 import { type Fallback, list, one, optional, type Setting, text } from './setting.ts';
 import {
@@ -119,6 +121,7 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     { help: 'The unix socket through which sessions, grants and revoke talk to the broker.' },
   ),
   childCommand: {
+    live: false,
     name: 'CHILD_COMMAND',
     placeholder: 'COMMAND',
     fallback: text('forgejo-mcp --transport stdio --url {forgejo_url}'),
@@ -192,13 +195,31 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     'URIS',
     'cursor://anysphere.cursor-mcp/oauth/callback',
     privateUseRedirect,
-    { help: 'Private-use redirect URIs that clients may register, compared as a whole.' },
+    {
+      help: 'Private-use redirect URIs that clients may register, compared as a whole.',
+      live: true,
+    },
   ),
   allowedOrigins: list('ALLOWED_ORIGINS', 'ORIGINS', '', webOrigin, {
     help: 'Origins of browser clients, beside the public one.',
+    live: true,
   }),
+  trustedProxies: list('TRUSTED_PROXIES', 'NETWORKS', '', network, {
+    help: "Proxies whose X-Forwarded-For is believed; a unix socket's peer always is.",
+    live: true,
+  }),
+  rateLimits: {
+    live: true,
+    name: 'RATE_LIMITS',
+    placeholder: 'LIMITS',
+    fallback: text(RATE_LIMITS),
+    list: true,
+    parse: rateLimits,
+    help: 'NAME=COUNT/DURATION or NAME=off, by address and by account; beyond it 429. off: none.',
+  },
   logLevel: one('LOG_LEVEL', 'LEVEL', 'info', oneOf(['error', 'warn', 'info', 'debug']), {
     help: 'error, warn, info or debug.',
+    live: true,
   }),
   logFormat: one('LOG_FORMAT', 'FORMAT', 'json', oneOf(['json', 'pretty']), {
     help: 'json, one object a line, or pretty, for a person.',

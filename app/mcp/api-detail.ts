@@ -44,6 +44,7 @@ const REFUSALS = {
   401: problem('No token, or one that is not good here; `WWW-Authenticate` says where to go.'),
   403: problem('The `Origin` is not allowed, or the `Host` is not the public one.'),
   404: problem('The session is unknown, has ended, or belongs to someone else: start a new one.'),
+  429: problem('Beyond a rate limit of the account or the address; `Retry-After` says when.'),
   503: problem('Not now (a limit, the store, Forgejo, a stop); `Retry-After` says when.'),
 };
 

@@ -29,7 +29,12 @@ export function callbackEndpoint(parts: AuthorizationServerParts): AnyElysia {
     '/oauth/callback',
     ({ request }) =>
       request.method === 'GET'
-        ? answerPerson(parts, { run: () => comeBack(request, parts), retryUrl: null })
+        ? answerPerson(parts, {
+            request,
+            limit: 'sign_in',
+            run: () => comeBack(request, parts),
+            retryUrl: null,
+          })
         : // HEAD runs GET routes, and a callback can be taken only once.
           new Response(null, { status: 405, headers: { allow: 'GET' } }),
     { detail: CALLBACK_DETAIL },

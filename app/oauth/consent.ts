@@ -12,7 +12,12 @@ export function consentEndpoint(parts: AuthorizationServerParts): AnyElysia {
   const app = new Elysia().post(
     '/oauth/consent',
     ({ request }) =>
-      answerPerson(parts, { run: () => decideConsent(request, parts), retryUrl: null }),
+      answerPerson(parts, {
+        request,
+        limit: 'sign_in',
+        run: () => decideConsent(request, parts),
+        retryUrl: null,
+      }),
     { parse: 'none', detail: CONSENT_DETAIL },
   );
   return pageMethodNotAllowed(app, '/oauth/consent', ['POST'], parts);

@@ -25,7 +25,8 @@ export type Problem =
       readonly forgeHost: string;
       readonly backUrl: string;
     }
-  | { readonly kind: 'store_away'; readonly retryUrl: string | null };
+  | { readonly kind: 'store_away'; readonly retryUrl: string | null }
+  | { readonly kind: 'too_many'; readonly retryAfterS: number };
 
 /** Ends a page's request with a problem; `detail` is for the log alone. */
 export class ProblemError extends Error {
@@ -101,6 +102,7 @@ export function describeProblem(problem: Problem): ProblemView {
     case 'forge_misconfigured':
     case 'account_refused':
     case 'store_away':
+    case 'too_many':
       return describeOutsideProblem(problem);
   }
 }
@@ -114,7 +116,8 @@ type OutsideProblem = Extract<
       | 'forge_away'
       | 'forge_misconfigured'
       | 'account_refused'
-      | 'store_away';
+      | 'store_away'
+      | 'too_many';
   }
 >;
 
@@ -166,7 +169,17 @@ function describeOutsideProblem(problem: OutsideProblem): ProblemView {
         ],
         problem.retryUrl === null ? [] : [{ href: problem.retryUrl, label: 'Try again' }],
       );
+    case 'too_many':
+      return page(429, 'Too many sign-ins from here', [
+        'Your network, or your account, has asked for more than this server allows. Nothing is lost.',
+        `Wait ${waitOf(problem.retryAfterS)}, then load this page again.`,
+      ]);
   }
+}
+
+function waitOf(seconds: number): string {
+  if (seconds === 1) return 'a second';
+  return seconds <= 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`;
 }
 
 function restartLink(href: string | null): ProblemView['links'] {

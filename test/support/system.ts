@@ -10,6 +10,7 @@ import type { Config } from '../../app/config.ts';
 import { ClientMemory, DemoClient } from '../../app/demo/client.ts';
 import { type DemoForge, type DemoForgeOptions, startDemoForge } from '../../app/demo/forge.ts';
 import { Person, type PersonOptions } from '../../app/demo/person.ts';
+import { NO_RATE_LIMITS } from './rate-limits.ts';
 
 export interface SystemOptions {
   /** In `childCommand`, `{forgejo_url}` stands for the demo Forgejo's address. */
@@ -163,6 +164,8 @@ function testConfig(made: {
     staticClients: [],
     redirectAllowlist: ['cursor://anysphere.cursor-mcp/oauth/callback'],
     allowedOrigins: [],
+    trustedProxies: [],
+    rateLimits: NO_RATE_LIMITS,
     logLevel: 'debug',
     logFormat: 'json',
   };
