@@ -1756,7 +1756,7 @@ remove_files() {
     done
   fi
   rm -f "$ROOT/etc/sysusers.d/fjmcp-broker.conf" "$ROOT/etc/tmpfiles.d/fjmcp-broker.conf"
-  rmdir "$ROOT/etc/sysusers.d" "$ROOT/etc/tmpfiles.d" 2>/dev/null || :
+  rmdir "$ROOT/etc/sysusers.d" 2>/dev/null || :
   rm -rf "$ROOT/run/fjmcp-broker" "$OPT"
 }
 
