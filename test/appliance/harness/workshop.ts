@@ -1,8 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newToken, systemRandom } from '../../../app/base/secret.ts';
 import { type DemoForge, startDemoForge } from '../../../app/demo/forge.ts';
+import type { DemoTokenAnswer } from '../../../app/demo/forge-tokens.ts';
+import { Canaries } from '../../support/canaries.ts';
+import type { Wiretap } from '../../support/wiretap.ts';
 import { type Certificates, createCertificates } from './certificates.ts';
 import { type Internet, startInternet } from './internet.ts';
 import { createMachine, type Machine } from './machine.ts';
@@ -20,6 +23,12 @@ export interface Prepared {
 
 export const PREPARED_VARIABLE = 'FJMCP_APPLIANCE_PREPARED';
 
+/** The names under which secrets travel between person, client, broker and forge. */
+const WIRE_NAMES = [
+  ...['access_token', 'refresh_token', 'code', 'code_verifier', 'state', 'approval'],
+  ...['__Host-fjmcp-browser', 'mcp-session-id'],
+];
+
 /** A small internet with a forge and downloads, and machines on it. */
 export interface Workshop {
   readonly prepared: Prepared;
@@ -33,6 +42,8 @@ export interface Workshop {
   readonly internet: Internet;
   /** A machine that has just been booted for the first time; the broker's public name is its. */
   machine(name: string): Promise<Machine>;
+  /** Every secret that has come up so far, between all who talk to each other. */
+  secrets(machine: Machine, wiretap: Wiretap): Promise<Canaries>;
   /** Ends everything that it has given out. */
   close(): Promise<void>;
 }
@@ -45,10 +56,12 @@ export async function openWorkshop(): Promise<Workshop> {
   mkdirSync(downloads);
   const certificates = await createCertificates(directory, [NAMES.downloads, NAMES.forge]);
   const forgeClient = { id: crypto.randomUUID(), secret: `gto_${newToken(systemRandom)}` };
+  const issued: DemoTokenAnswer[] = [];
   const forge = await startDemoForge({
     clientId: forgeClient.id,
     clientSecret: forgeClient.secret,
     redirectUris: [`https://${NAMES.broker}/oauth/callback`],
+    onTokens: (answer) => issued.push(answer),
   });
   const network = await createNetwork();
   const names = `${network.address} ${NAMES.downloads} ${NAMES.forge}`;
@@ -69,6 +82,18 @@ export async function openWorkshop(): Promise<Workshop> {
       const lines = ['127.0.0.1 localhost', names, `${machine.address} ${NAMES.broker}`];
       writeFileSync(prepared.hosts, `${lines.join('\n')}\n`);
       return machine;
+    },
+    async secrets(machine, wiretap) {
+      const canaries = new Canaries();
+      canaries.add('forge client secret', forgeClient.secret);
+      const key = `${machine.root}/etc/fjmcp-broker/credentials/store-key`;
+      canaries.add('store key', readFileSync(key));
+      for (const { access_token, refresh_token } of issued) {
+        canaries.add('upstream access token', access_token);
+        canaries.add('upstream refresh token', refresh_token);
+      }
+      for (const [value, name] of wiretap.valuesOf(WIRE_NAMES)) canaries.add(name, value);
+      return canaries;
     },
     async close() {
       await Promise.all(machines.map((machine) => machine.remove()));
