@@ -3,20 +3,22 @@ import type { Network } from './base/network.ts';
 import type { RateLimitRules } from './base/rate-limits.ts';
 import type { Secret } from './base/secret.ts';
 import { resolveCommand } from './config/child-command.ts';
+import type { Parsed } from './config/parse.ts';
+import { type Incomplete, isComplete, readSettings } from './config/read-settings.ts';
 import { shownPlaces } from './config/sandbox-paths.ts';
 import {
   findClientSecret,
+  findMetricsToken,
   findPreviousKey,
   findStoreKey,
   type ReadFile,
 } from './config/secret-files.ts';
-import type { Setting } from './config/setting.ts';
-import { SETTINGS, type SettingValues } from './config/settings.ts';
+import { SETTINGS } from './config/settings.ts';
 import {
   CLIENT_SECRET_NAME,
   type Environment,
-  type Given,
   gatherSources,
+  METRICS_TOKEN_NAME,
   spellings,
   variableOf,
 } from './config/sources.ts';
@@ -81,6 +83,10 @@ export interface Config {
   /** Whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly Network[];
   readonly rateLimits: RateLimitRules;
+  /** Undefined: the metrics cannot be read. */
+  readonly metricsListen: ListenAddress | undefined;
+  /** What their readers have to send; never undefined where they listen on a port. */
+  readonly metricsToken: Secret | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFormat: 'json' | 'pretty';
 }
@@ -133,11 +139,20 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
   const previous = findPreviousKey(values.storePreviousKeyFile, input.env, input.readFile);
   if (!previous.ok)
     faults.push(`${spellings(SETTINGS.storePreviousKeyFile.name)}: ${previous.reason}`);
+  const metricsToken = readMetricsToken(values, input);
+  if (!metricsToken.ok) faults.push(metricsToken.reason);
   const statics = readStaticClients(sources.staticClients);
   faults.push(...statics.faults);
   const shown = shownPlaces(values.childSandboxPaths ?? [], ownPlaces(values, input));
   faults.push(...shown.map((fault) => `${spellings(SETTINGS.childSandboxPaths.name)}: ${fault}`));
-  if (!isComplete(values) || !secret.ok || !key.ok || !previous.ok || faults.length > 0) {
+  if (
+    !isComplete(values) ||
+    !secret.ok ||
+    !key.ok ||
+    !previous.ok ||
+    !metricsToken.ok ||
+    faults.length > 0
+  ) {
     return { ok: false, error: faults, warnings };
   }
   if (secret.warning !== undefined) warnings.push(`${secretName}: ${secret.warning}`);
@@ -145,6 +160,7 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
     forgejoClientSecretFile: _,
     storeKeyFile: __,
     storePreviousKeyFile: ___,
+    metricsTokenFile: ____,
     ...settings
   } = values;
   const forgejoInternalUrl = values.forgejoInternalUrl ?? values.forgejoUrl;
@@ -160,6 +176,8 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
       forgejoClientSecret: secret.value,
       storeKey: key.value,
       storePreviousKey: previous.value,
+      metricsListen: values.metricsListen,
+      metricsToken: metricsToken.value,
       storePath: input.resolvePath(values.storePath),
       controlSocketPath: controlSocketOf(values, input.resolvePath),
       childCommand: child.argv,
@@ -179,56 +197,29 @@ export function controlSocketOf(
   return storePath === undefined ? undefined : `${resolvePath(storePath)}.control`;
 }
 
+/** On a port everybody of the machine could read, so there a token must be sent. */
+function readMetricsToken(
+  { metricsTokenFile, metricsListen }: Incomplete,
+  { env, readFile }: ConfigInput,
+): Parsed<Secret | undefined> {
+  const names = `${variableOf(METRICS_TOKEN_NAME)} or ${spellings(`${METRICS_TOKEN_NAME}_FILE`)}`;
+  const found = findMetricsToken(metricsTokenFile, env, readFile);
+  if (!found.ok) return { ok: false, reason: `${names}: ${found.reason}` };
+  return found.value === undefined && metricsListen?.kind === 'tcp'
+    ? { ok: false, reason: `${names}: is missing, and METRICS_LISTEN is no unix socket` }
+    : found;
+}
+
 /** What belongs to the broker alone. */
 function ownPlaces(values: Incomplete, input: ConfigInput): readonly (string | undefined)[] {
   const files = [values.storePath, values.storeKeyFile, values.storePreviousKeyFile];
-  const places = [...files, values.forgejoClientSecretFile, values.controlSocketPath];
+  const places = [
+    ...files,
+    values.metricsTokenFile,
+    values.forgejoClientSecretFile,
+    values.controlSocketPath,
+  ];
   return [...places, input.env.CREDENTIALS_DIRECTORY].map((path) =>
     path === undefined || path === '' ? undefined : input.resolvePath(path),
-  );
-}
-
-type Incomplete = { -readonly [Key in keyof SettingValues]?: SettingValues[Key] };
-
-function readSettings(
-  given: ReadonlyMap<string, Given>,
-  faults: string[],
-  warnings: string[],
-): Incomplete {
-  const values: Incomplete = {};
-  for (const key of Object.keys(SETTINGS) as (keyof SettingValues)[]) {
-    readSetting(key, given, values, faults, warnings);
-  }
-  return values;
-}
-
-function readSetting<Key extends keyof SettingValues>(
-  key: Key,
-  given: ReadonlyMap<string, Given>,
-  values: Incomplete,
-  faults: string[],
-  warnings: string[],
-): void {
-  const setting: Setting<SettingValues[Key]> = SETTINGS[key];
-  const { name, fallback } = setting;
-  const raw = given.get(name)?.raw ?? (fallback.kind === 'text' ? fallback.text : undefined);
-  if (raw === undefined) {
-    if (fallback.kind === 'required')
-      faults.push(`${spellings(name)}: is missing. ${setting.help}`);
-    return;
-  }
-  const outcome = setting.parse(raw);
-  if (!outcome.ok) {
-    faults.push(`${spellings(name)}: ${outcome.reason}`);
-    return;
-  }
-  values[key] = outcome.value;
-  if (outcome.note !== undefined) warnings.push(`${spellings(name)}: ${outcome.note}`);
-}
-
-/** A row that gave neither a value nor a fault is an optional one. */
-function isComplete(values: Incomplete): values is Incomplete & SettingValues {
-  return Object.entries(SETTINGS).every(
-    ([key, setting]) => key in values || setting.fallback.kind === 'optional',
   );
 }

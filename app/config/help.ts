@@ -5,6 +5,7 @@ import {
   CONFIG_NAME,
   flagOf,
   keyOf,
+  METRICS_TOKEN_NAME,
   STATIC_CLIENTS_KEY,
   variableOf,
 } from './sources.ts';
@@ -21,6 +22,11 @@ export function settingsHelp(): string {
       [variableOf(CLIENT_SECRET_NAME)],
       "The application's client secret itself. It has no flag and no key.",
       'required, in one of its three places',
+    ),
+    entry(
+      [variableOf(METRICS_TOKEN_NAME)],
+      'What a reader of the metrics sends as its bearer token. It has no flag and no key.',
+      'none; needed where METRICS_LISTEN is no unix socket',
     ),
     entry(
       [`[[${STATIC_CLIENTS_KEY}]]`],

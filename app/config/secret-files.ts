@@ -1,6 +1,6 @@
 import { Secret } from '../base/secret.ts';
 import { wrong } from './parse.ts';
-import { CLIENT_SECRET_NAME, type Environment, variableOf } from './sources.ts';
+import { CLIENT_SECRET_NAME, type Environment, METRICS_TOKEN_NAME, variableOf } from './sources.ts';
 
 /** A file with what is needed to judge it. */
 export interface FileContent {
@@ -22,6 +22,7 @@ export const STORE_KEY_CREDENTIAL = 'store-key';
 export const PREVIOUS_KEY_CREDENTIAL = 'store-previous-key';
 
 const STORE_KEY_BYTES = 32;
+const METRICS_TOKEN_LENGTH_MIN = 16;
 const READABLE_BY_OTHERS = 0o077;
 
 /**
@@ -34,18 +35,42 @@ export function findClientSecret(
   readFile: ReadFile,
 ): Found<Secret> {
   const variable = variableOf(CLIENT_SECRET_NAME);
+  const found = findSecret(CLIENT_SECRET_NAME, filePath, env, readFile);
+  return found.ok && found.value === undefined
+    ? wrong(`is missing: set ${variable} or ${variable}_FILE, or give a systemd credential`)
+    : (found as Found<Secret>);
+}
+
+/** What a reader of the metrics has to send: from the same places; undefined when there is none. */
+export function findMetricsToken(
+  filePath: string | undefined,
+  env: Environment,
+  readFile: ReadFile,
+): Found<Secret | undefined> {
+  const found = findSecret(METRICS_TOKEN_NAME, filePath, env, readFile);
+  const length = found.ok ? found.value?.reveal().length : undefined;
+  return length !== undefined && length < METRICS_TOKEN_LENGTH_MIN
+    ? wrong(`has less than ${METRICS_TOKEN_LENGTH_MIN} characters; make one: openssl rand -hex 24`)
+    : found;
+}
+
+function findSecret(
+  name: string,
+  filePath: string | undefined,
+  env: Environment,
+  readFile: ReadFile,
+): Found<Secret | undefined> {
+  const variable = variableOf(name);
   const direct = env[variable] ?? '';
   if (direct !== '' && filePath !== undefined) {
     return wrong(`is given twice: as ${variable} and as a file; keep one`);
   }
-  if (direct !== '') return clientSecret(direct);
-  const path = filePath ?? credential(env, CLIENT_SECRET_NAME.toLowerCase(), readFile);
-  if (path === undefined) {
-    return wrong(`is missing: set ${variable} or ${variable}_FILE, or give a systemd credential`);
-  }
+  if (direct !== '') return secretText(direct);
+  const path = filePath ?? credential(env, name.toLowerCase(), readFile);
+  if (path === undefined) return { ok: true, value: undefined };
   const file = attempt(path, readFile);
   if (!file.ok) return file;
-  const secret = clientSecret(Buffer.from(file.value.bytes).toString('utf8'));
+  const secret = secretText(Buffer.from(file.value.bytes).toString('utf8'));
   return secret.ok && filePath !== undefined && (file.value.mode & 0o007) !== 0
     ? { ...secret, warning: `${path} can be read by every user of this machine` }
     : secret;
@@ -103,7 +128,7 @@ function howToMakeKey(path: string): string {
   return `make one: (umask 077; head -c 32 /dev/urandom > '${path}')`;
 }
 
-function clientSecret(text: string): Found<Secret> {
+function secretText(text: string): Found<Secret> {
   const secret = text.trim();
   if (secret === '') return wrong('is empty');
   return /^[\x21-\x7e]+$/.test(secret)

@@ -23,6 +23,7 @@ export interface SettingValues
     | 'forgejoClientSecret'
     | 'storeKey'
     | 'storePreviousKey'
+    | 'metricsToken'
     | 'controlSocketPath'
     | 'childCommand'
     | 'staticClients'
@@ -32,6 +33,7 @@ export interface SettingValues
   readonly storeKeyFile: string | undefined;
   readonly storePreviousKeyFile: string | undefined;
   readonly controlSocketPath: string | undefined;
+  readonly metricsTokenFile: string | undefined;
   /** As written: `{forgejo_url}` not filled in, the program not looked up. */
   readonly childCommand: readonly string[];
 }
@@ -41,6 +43,9 @@ const REQUIRED: Fallback = { kind: 'required' };
 /** Help for what stands in for the client secret's file. */
 const CLIENT_SECRET_ELSEWHERE =
   'the variable FJMCP_FORGEJO_CLIENT_SECRET, or the systemd credential forgejo_client_secret';
+
+const METRICS_TOKEN_ELSEWHERE =
+  'the variable FJMCP_METRICS_TOKEN, or the systemd credential metrics_token';
 
 const SECOND = 1000;
 const YEARS = 3650 * 24 * 3600 * SECOND;
@@ -217,6 +222,12 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     parse: rateLimits,
     help: 'NAME=COUNT/DURATION or NAME=off, by address and by account; beyond it 429. off: none.',
   },
+  metricsListen: one('METRICS_LISTEN', 'ADDRESS', optional('nowhere'), listenAddress, {
+    help: 'Where the metrics can be read: unix:/PATH, or HOST:PORT with METRICS_TOKEN.',
+  }),
+  metricsTokenFile: one('METRICS_TOKEN_FILE', 'FILE', optional(METRICS_TOKEN_ELSEWHERE), line, {
+    help: "A file with the metrics' bearer token.",
+  }),
   logLevel: one('LOG_LEVEL', 'LEVEL', 'info', oneOf(['error', 'warn', 'info', 'debug']), {
     help: 'error, warn, info or debug.',
     live: true,

@@ -166,6 +166,8 @@ function testConfig(made: {
     allowedOrigins: [],
     trustedProxies: [],
     rateLimits: NO_RATE_LIMITS,
+    metricsListen: undefined,
+    metricsToken: undefined,
     logLevel: 'debug',
     logFormat: 'json',
   };
