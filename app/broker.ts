@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { createKeyring } from './base/keyring.ts';
 import { createMetrics } from './base/metrics.ts';
-import { asDigest } from './base/secret.ts';
 import { VERSION } from './base/version.ts';
 import { findSandbox } from './child/find-sandbox.ts';
 import type { Sandbox } from './child/sandbox.ts';
@@ -9,12 +8,14 @@ import { createSpawnBreaker } from './child/spawn-breaker.ts';
 import { createSpawnQueue } from './child/spawn-queue.ts';
 import { createSupervisor, type Supervisor } from './child/supervisor.ts';
 import { tryChild } from './child/trial.ts';
+import { createLiveConfig } from './config/live.ts';
 import type { Config } from './config.ts';
 import { createAccountTokens } from './forge/account-tokens.ts';
 import { createBoundedFetch } from './forge/bounded-fetch.ts';
 import type { Forge } from './forge/forge.ts';
 import { createForgejo } from './forge/forgejo.ts';
 import type { Built } from './mount.ts';
+import { keepStaticClients } from './reload.ts';
 import {
   type BrokerParts,
   type ChildTrial,
@@ -39,32 +40,25 @@ const HANDSHAKE_TIMEOUT_MS = 20_000;
 const USER_AGENT = `fjmcp-broker/${VERSION}`;
 
 /** Builds every part in the order of dependency and listens. Throws `StartFailure`. */
-export async function startBroker(config: Config, parts: BrokerParts): Promise<RunningBroker> {
+export async function startBroker(first: Config, parts: BrokerParts): Promise<RunningBroker> {
+  const live = createLiveConfig(first);
+  const { config } = live;
   const { log, clock, random } = parts;
   const metrics = createMetrics();
   const { storeKey: current, storePreviousKey: previous } = config;
   const keyring = createKeyring({ current, random, ...(previous && { previous }) });
   const store = open(config, { ...parts, keyring, metrics });
   try {
-    const removed = await store.clients.syncStatic(
-      config.staticClients.map(({ secretSha256, ...client }) => ({
-        ...client,
-        secretDigest: secretSha256 === null ? null : asDigest(secretSha256),
-      })),
-    );
-    for (const grant of removed) {
-      await store.sessions.endGrant(grant);
-      log.info('grant.ended', { grant, reason: 'client_removed' });
-    }
+    await keepStaticClients(config.staticClients, { store, sessions: store.sessions, log });
     const forge = connectForge(config, { ...parts, metrics });
     const tokens = createAccountTokens({ forge, accounts: store.accounts, clock, log, metrics });
     const spawnBreaker = createSpawnBreaker({ clock, log, metrics });
     const supervisor = superviseChildren(config, { ...parts, metrics });
-    const built = { ...parts, metrics, keyring, store, forge, tokens, spawnBreaker };
+    const built = { ...parts, live, metrics, keyring, store, forge, tokens, spawnBreaker };
     const sessions = createSessions(config, { ...built, supervisor });
     const trial = { supervisor, forge, clock };
     const all = { ...built, sessions, tryChild: () => tryOneChild(trial) };
-    return await serveBroker(config, all, SERVER_VERSIONS);
+    return await serveBroker(all, SERVER_VERSIONS);
   } catch (error) {
     await store.close();
     throw error;

@@ -33,6 +33,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./command/revoke.ts')).revoke,
     operates: true,
   },
+  reload: {
+    help: 'have the broker that runs read its settings again; tells what has changed',
+    load: async () => (await import('./command/reload.ts')).reload,
+    operates: true,
+  },
   backup: {
     help: 'copy the store, running or not; --directory, --keep, --json',
     load: async () => (await import('./command/backup.ts')).backup,
@@ -82,6 +87,7 @@ async function main(argv: readonly string[], control: ProcessControl): Promise<E
     print: (text) => process.stdout.write(text),
     printError: (text) => process.stderr.write(text),
     stopAsked: control.stopAsked,
+    onHangUp: (run) => process.on('SIGHUP', run),
     useLog: control.useLog,
   });
 }

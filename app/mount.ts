@@ -2,6 +2,7 @@ import type { Keyring } from './base/keyring.ts';
 import type { Metrics } from './base/metrics.ts';
 import { ownRevision, VERSION } from './base/version.ts';
 import type { SpawnBreaker } from './child/spawn-breaker.ts';
+import type { LiveConfig } from './config/live.ts';
 import type { Config } from './config.ts';
 import type { AccountTokens } from './forge/account-tokens.ts';
 import type { Forge } from './forge/forge.ts';
@@ -83,6 +84,7 @@ function sentence(text: string): string {
 
 /** Every part of the broker, as `startBroker` builds them. */
 export interface Built extends BrokerParts {
+  readonly live: LiveConfig;
   readonly metrics: Metrics;
   readonly keyring: Keyring;
   readonly store: Store;

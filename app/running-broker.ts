@@ -1,8 +1,11 @@
 import type { Clock } from './base/clock.ts';
 import type { Log } from './base/log.ts';
 import type { Metrics } from './base/metrics.ts';
+import type { Result } from './base/result.ts';
 import type { Random } from './base/secret.ts';
 import type { Trial } from './child/trial.ts';
+import type { ConfigOutcome } from './config.ts';
+import type { ReloadedSettings } from './control/protocol.ts';
 
 /** What the broker takes from its process, so that a test can take its place. */
 export interface BrokerParts {
@@ -11,6 +14,8 @@ export interface BrokerParts {
   readonly random: Random;
   /** Called before each change of the store's schema, which may take its time. */
   readonly onMigration?: (name: string) => void;
+  /** Reads the settings again; absent: they are fixed. */
+  readonly readConfig?: () => ConfigOutcome;
 }
 
 /** What a broker does at this moment. */
@@ -38,6 +43,8 @@ export interface RunningBroker {
   storeAnswers(): Promise<boolean>;
   /** Starts a program without anybody's token, and ends it. */
   tryChild(): Promise<ChildTrial>;
+  /** Reads the settings again; a failure is all sentences about why nothing has changed. */
+  reload(): Promise<Result<ReloadedSettings, readonly string[]>>;
   /**
    * The orderly stop: every open call gets its answer or a JSON-RPC error within `STOP_GRACE`,
    * children end, the store closes. Harmless when repeated.

@@ -1,11 +1,13 @@
 import type { AnyElysia } from 'elysia';
 import { within } from './base/clock.ts';
 import { shownAddress } from './base/listen-address.ts';
+import { createMutex } from './base/mutex.ts';
 import type { Config } from './config.ts';
 import { createControlActions } from './control/actions.ts';
 import { ControlListenError, type ControlListener, listenControl } from './control/listener.ts';
 import { HttpListenError, type HttpListener, listenHttp } from './http/listener.ts';
 import { type Built, mount } from './mount.ts';
+import { reloadSettings } from './reload.ts';
 import { type BrokerState, type RunningBroker, StartFailure } from './running-broker.ts';
 
 const PRUNE_EVERY_MS = 10 * 60_000;
@@ -14,14 +16,15 @@ const FLUSH_MS = 200;
 
 /** Listens, and begins what a broker does by itself. Throws `StartFailure`. */
 export async function serveBroker(
-  config: Config,
   built: Built,
   serverVersions: readonly string[],
 ): Promise<RunningBroker> {
   const { log, clock, metrics, store, tokens, sessions } = built;
+  const { config } = built.live;
+  const reload = oneAtATime(() => reloadSettings(built));
   let stopping: Promise<void> | undefined;
   const app = await mount(config, { ...built, serverVersions }, () => stopping !== undefined);
-  const control = await openControl(config, built);
+  const control = await openControl(config, { ...built, reload });
   const listener = await openListener(app, config, control);
   const stopPruning = clock.every(PRUNE_EVERY_MS, () => {
     store.prune().catch((err: unknown) => log.error('store.prune_failed', { err }));
@@ -51,11 +54,18 @@ export async function serveBroker(
     state: () => stateOf(built),
     storeAnswers: () => store.answers(),
     tryChild: built.tryChild,
+    reload,
     stop: () => {
       stopping ??= stop();
       return stopping;
     },
   };
+}
+
+/** Runs begin in the order they were asked for, each when the one before has ended. */
+function oneAtATime<T>(run: () => Promise<T>): () => Promise<T> {
+  const mutex = createMutex();
+  return () => mutex.run(run);
 }
 
 function stateOf({ sessions, spawnBreaker }: Built): BrokerState {
@@ -68,7 +78,10 @@ function stateOf({ sessions, spawnBreaker }: Built): BrokerState {
   };
 }
 
-async function openControl(config: Config, built: Built): Promise<ControlListener | undefined> {
+async function openControl(
+  config: Config,
+  built: Built & Pick<RunningBroker, 'reload'>,
+): Promise<ControlListener | undefined> {
   const { controlSocketPath: path } = config;
   if (path === undefined) return undefined;
   try {

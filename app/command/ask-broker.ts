@@ -21,6 +21,8 @@ export interface Asking<Flag extends string, Action extends ControlQuestion['act
   readonly flags: readonly Flag[];
   /** The flags as they are shown after a mistake. */
   readonly usage: string;
+  /** How long an answer may take, when it may take longer than most. */
+  readonly timeoutMs?: number;
   /** The question, or a sentence about what is missing in it. */
   readonly question: (
     flags: Readonly<Partial<Record<Flag, string>>>,
@@ -55,9 +57,9 @@ export async function askBroker<Flag extends string, Action extends ControlQuest
     for (const fault of place.error) complain(fault);
     return EXIT.badConfiguration;
   }
-  const answer = await askControl(place.value, read.question, systemClock);
+  const answer = await askControl(place.value, read.question, systemClock, asking.timeoutMs);
   if (!answer.ok) {
-    complain(answer.error);
+    for (const sentence of answer.error.split('\n')) complain(sentence);
     return EXIT.failed;
   }
   const { value } = answer;

@@ -15,6 +15,8 @@ export interface CommandContext {
   readonly printError: (text: string) => void;
   /** Resolves at the first SIGTERM or SIGINT, which asks for an orderly end. */
   readonly stopAsked: Promise<string>;
+  /** From now on SIGHUP calls this and does nothing else. */
+  readonly onHangUp: (run: () => void) => void;
   /** From now on a failure nobody caught is told in this log. */
   readonly useLog: (log: Log) => void;
 }

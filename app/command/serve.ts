@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/secret.ts';
-import { StartFailure, startBroker } from '../broker.ts';
+import { type RunningBroker, StartFailure, startBroker } from '../broker.ts';
 import { readConfigFile } from '../config/read-file.ts';
 import { loadConfig } from '../config.ts';
 import { createServiceManager } from '../systemd/service-manager.ts';
@@ -14,13 +14,15 @@ const MIGRATION_MS = 10 * 60_000;
 
 /** Serves until SIGTERM or SIGINT. */
 export const serve: Command = async (context) => {
-  const loaded = loadConfig({
-    argv: context.argv,
-    env: context.env,
-    readFile: readConfigFile,
-    which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
-    resolvePath: resolve,
-  });
+  const readConfig = () =>
+    loadConfig({
+      argv: context.argv,
+      env: context.env,
+      readFile: readConfigFile,
+      which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
+      resolvePath: resolve,
+    });
+  const loaded = readConfig();
   if (!loaded.ok) {
     for (const fault of loaded.error) context.printError(`fjmcp-broker: ${fault}\n`);
     for (const warning of loaded.warnings) {
@@ -32,12 +34,17 @@ export const serve: Command = async (context) => {
   const log = createLog({ level: config.logLevel, format: config.logFormat });
   context.useLog(log);
   for (const warning of warnings) log.warn('config.warning', { warning });
+  const started = Promise.withResolvers<RunningBroker>();
+  // Its default would end the process, also one that only begins.
+  context.onHangUp(() => void started.promise.then((broker) => broker.reload()));
   const manager = createServiceManager({ env: context.env, pid: process.pid, log });
   try {
     const broker = await startBroker(config, {
       ...{ log, clock: systemClock, random: systemRandom },
       onMigration: () => manager.extendTimeout(MIGRATION_MS),
+      readConfig,
     });
+    started.resolve(broker);
     if (manager.present) {
       void announce({ broker, manager, clock: systemClock, log }, context.stopAsked);
     }

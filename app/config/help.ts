@@ -39,7 +39,8 @@ export function settingsHelp(): string {
 function settingEntry(setting: Setting<unknown>): string {
   const { name } = setting;
   const spellings = [`${flagOf(name)} ${setting.placeholder}`, variableOf(name), keyOf(name)];
-  return entry(spellings, setting.help, defaultOf(setting));
+  const taken = setting.live ? '. Taken by reload' : '';
+  return entry(spellings, setting.help, `${defaultOf(setting)}${taken}`);
 }
 
 function defaultOf({ fallback }: Setting<unknown>): string {

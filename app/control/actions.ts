@@ -10,6 +10,7 @@ import {
   type ControlFilter,
   type ControlQuestion,
   type ControlResults,
+  type ReloadedSettings,
   type Revoked,
   type RevokeTarget,
   ROWS_MAX,
@@ -29,6 +30,8 @@ export interface ControlActionsOptions {
   readonly store: Pick<Store, 'listings' | 'grants' | 'sealed'>;
   readonly keyring: Pick<Keyring, 'adopt' | 'currentKeyId'>;
   readonly sessions: Pick<SessionRegistry, 'activity' | 'endGrant' | 'endSession'>;
+  /** Reads the settings again; a failure is all sentences about why nothing has changed. */
+  readonly reload: () => Promise<Result<ReloadedSettings, readonly string[]>>;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -45,6 +48,10 @@ export function createControlActions(options: ControlActionsOptions): ControlAct
         return revoke(options, question.target);
       case 'rotate_key':
         return ok(await rotateKey(options, question.key));
+      case 'reload': {
+        const reloaded = await options.reload();
+        return reloaded.ok ? reloaded : err(refusal(reloaded.error));
+      }
     }
   };
 }
@@ -143,6 +150,10 @@ async function endSession(
   }
   log.info('control.session_ended', { session: id });
   return ok({ grants: [], sessions: [id] });
+}
+
+function refusal(sentences: readonly string[]): ControlFault {
+  return { kind: 'refused', message: sentences.join('\n') };
 }
 
 function notFound(message: string): Result<never, ControlFault> {

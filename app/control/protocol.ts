@@ -41,7 +41,8 @@ export type ControlQuestion =
   | { readonly action: 'sessions'; readonly filter: ControlFilter }
   | { readonly action: 'grants'; readonly filter: ControlFilter }
   | { readonly action: 'revoke'; readonly target: RevokeTarget }
-  | { readonly action: 'rotate_key'; readonly key: Secret | undefined };
+  | { readonly action: 'rotate_key'; readonly key: Secret | undefined }
+  | { readonly action: 'reload' };
 
 /** A session as it is shown; times are epoch milliseconds. */
 export interface ShownSession {
@@ -94,16 +95,37 @@ export interface KeyRotated {
   readonly successorsOfEarlierKeys: number;
 }
 
+/** What became of settings that were read again; a value that is too long is not shown. */
+export interface ReloadedSettings {
+  readonly kind: 'settings';
+  readonly changed: readonly {
+    readonly name: string;
+    readonly from: string | undefined;
+    readonly to: string | undefined;
+  }[];
+  /** Names of settings that have changed and hold only from the next start on. */
+  readonly needRestart: readonly string[];
+  readonly warnings: readonly string[];
+}
+
 export interface ControlResults {
   readonly sessions: Shown<ShownSession>;
   readonly grants: Shown<ShownGrant>;
   readonly revoke: Revoked;
   readonly rotate_key: KeyRotated;
+  readonly reload: ReloadedSettings;
 }
 
 /** Why a question got no result; `message` is a sentence for the one who asked. */
 export interface ControlFault {
-  readonly kind: 'malformed' | 'version' | 'unknown_action' | 'not_found' | 'busy' | 'failed';
+  readonly kind:
+    | 'malformed'
+    | 'version'
+    | 'unknown_action'
+    | 'not_found'
+    | 'busy'
+    | 'refused'
+    | 'failed';
   readonly message: string;
 }
 

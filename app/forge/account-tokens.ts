@@ -1,11 +1,11 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
+import { createMutex } from '../base/mutex.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
 import type { Account, Accounts } from '../store/accounts.ts';
 import type { Forge, ForgeFailure } from './forge.ts';
-import { createMutex } from './mutex.ts';
 import {
   createTokenCalls,
   type FreshToken,

@@ -52,6 +52,7 @@ async function run(
       errors += text;
     },
     stopAsked: new Promise(() => undefined),
+    onHangUp: () => undefined,
     useLog: () => undefined,
   });
   return { exitCode, out, errors };

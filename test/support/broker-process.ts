@@ -30,7 +30,7 @@ export interface BrokerProcess {
   logged(event: string, count?: number): Promise<LogEntry[]>;
   /** Closes the pipes that its output goes to. */
   stopReading(): Promise<void>;
-  kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): void;
+  kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGHUP'): void;
   /** Resolves when it has ended and its output was read. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
 }

@@ -25,6 +25,7 @@ export async function runCommand(
       errors += text;
     },
     stopAsked: new Promise(() => undefined),
+    onHangUp: () => undefined,
     useLog: () => undefined,
   });
   return { exitCode, out, errors };
