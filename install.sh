@@ -1192,7 +1192,7 @@ caddy_site() {
       site_tls="tls $ACME_EMAIL {\n\t\tca $site_ca\n\t}"
       ;;
   esac
-  sed -e "s#@HOST@#$PUBLIC_HOST#g" -e "s#@ORIGIN@#$PUBLIC_URL#g" -e "s#@TLS@#$site_tls#" "$1/caddy/fjmcp-broker.caddy"
+  sed -e "s|@HOST@|$PUBLIC_HOST|g" -e "s|@ORIGIN@|$PUBLIC_URL|g" -e "s|@TLS@|$site_tls|" "$1/caddy/fjmcp-broker.caddy"
 }
 
 # Tries the whole configuration beside the one in use, as the user that Caddy runs as: as root it
