@@ -37,6 +37,8 @@ export interface RunningBroker {
   readonly origin: string;
   /** Undefined on a unix socket. */
   readonly port: number | undefined;
+  /** Undefined on a unix socket, and where there is no METRICS_LISTEN. */
+  readonly metricsPort: number | undefined;
   readonly metrics: Metrics;
   state(): BrokerState;
   /** Whether the store can be read. */

@@ -6,6 +6,7 @@ import type { Config } from './config.ts';
 import { createControlActions } from './control/actions.ts';
 import { ControlListenError, type ControlListener, listenControl } from './control/listener.ts';
 import { HttpListenError, type HttpListener, listenHttp } from './http/listener.ts';
+import { openMetrics } from './metrics-listener.ts';
 import { type Built, mount } from './mount.ts';
 import { reloadSettings } from './reload.ts';
 import { type BrokerState, type RunningBroker, StartFailure } from './running-broker.ts';
@@ -26,6 +27,11 @@ export async function serveBroker(
   const app = await mount(config, { ...built, serverVersions }, () => stopping !== undefined);
   const control = await openControl(config, { ...built, reload });
   const listener = await openListener(app, config, control);
+  const metricsListener = await openMetrics(built, false).catch(async (error: unknown) => {
+    await listener.close();
+    await control?.stop();
+    throw error;
+  });
   const stopPruning = clock.every(PRUNE_EVERY_MS, () => {
     store.prune().catch((err: unknown) => log.error('store.prune_failed', { err }));
   });
@@ -43,6 +49,7 @@ export async function serveBroker(
     await within(clock, Math.max(FLUSH_MS, leftMs()), drained);
     await listener.close();
     await control?.stop();
+    await metricsListener?.close();
     await within(clock, leftMs(), tokens.idle());
     await store.close();
     log.info('broker.stopped', { ms: clock.now() - startedAt });
@@ -50,6 +57,7 @@ export async function serveBroker(
   return {
     origin: config.publicOrigin,
     port: listener.port,
+    metricsPort: metricsListener?.port,
     metrics,
     state: () => stateOf(built),
     storeAnswers: () => store.answers(),

@@ -43,3 +43,8 @@ export function subscriberOf(address: Address): string {
   const bytes = address.toByteArray().fill(0, SUBSCRIBER_BITS / 8);
   return `${ipaddr.fromByteArray(bytes)}/${SUBSCRIBER_BITS}`;
 }
+
+/** True for an address that the whole Internet can reach by its kind, firewalls aside. */
+export function isPublic(address: Address): boolean {
+  return address.range() === 'unicast';
+}
