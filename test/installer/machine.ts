@@ -1,6 +1,5 @@
 import {
   chmodSync,
-  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -50,6 +49,8 @@ export interface FakeMachine {
   readonly forgetCalls: () => void;
   readonly tree: () => Readonly<Record<string, string>>;
   readonly hide: (program: string) => void;
+  /** Where a program lies that the installer finds. */
+  readonly tool: (program: string) => string;
   readonly run: (
     argv: readonly string[],
     env?: Readonly<Record<string, string>>,
@@ -61,7 +62,7 @@ export interface FakeMachine {
 /** Programs that every Debian has; nothing else of the machine that tests is seen. */
 const TOOLS =
   'sh cat sed awk grep head tail tr cut cp mv rm ln mkdir rmdir mktemp chmod chown cmp diff find sort ' +
-  'dd od df uname id stat readlink basename dirname sha256sum md5sum tar gzip sleep env touch date wc ' +
+  'dd od df uname id stat readlink basename dirname sha256sum md5sum tar gzip env touch date wc ' +
   'curl flock stty ldd minisign';
 
 export function fakeMachine(shell: Shell): FakeMachine {
@@ -95,6 +96,7 @@ export function fakeMachine(shell: Shell): FakeMachine {
     forgetCalls: () => fact('calls', null),
     tree: () => treeOf(root),
     hide: (program) => rmSync(join(bin, program), { force: true }),
+    tool: (program) => join(bin, program),
     run: (argv, env = {}, stdin) =>
       runScript([...shell.argv, ...(stdin === undefined ? [INSTALLER] : ['-s', '--']), ...argv], {
         env: {
@@ -174,8 +176,4 @@ export function giveDebianCaddyfile(machine: FakeMachine): void {
   machine.write('etc/caddy/Caddyfile', text);
   const md5 = new Bun.CryptoHasher('md5').update(text).digest('hex');
   machine.fact('caddy-conffile', ` /etc/caddy/Caddyfile ${md5}\n`);
-}
-
-export function copyInto(machine: FakeMachine, from: string, relative: string): void {
-  copyFileSync(from, machine.path(relative));
 }

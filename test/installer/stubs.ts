@@ -10,10 +10,12 @@ export function stubs(at: {
     systemctl: head + SYSTEMCTL,
     'apt-get': head + logged('apt-get') + APT_GET,
     'dpkg-query': `${head}[ -e "$S/caddy-conffile" ] && cat "$S/caddy-conffile"\n`,
-    ss: `${head}port=\${3##*:}\n[ ! -e "$S/port-$port" ] || cat "$S/port-$port"\n`,
+    ss: `${head}port=\${2##*:}\n[ ! -e "$S/port-$port" ] || cat "$S/port-$port"\n`,
     getent: `${head}[ "$1 $2" = 'passwd fjmcp-broker' ]\n`,
     caddy: head + logged('caddy') + CADDY,
     bwrap: head,
+    // The waits between two looks at the health: nothing gets better here by waiting.
+    sleep: `${head}:\n`,
     journalctl: head,
     usermod: quiet('usermod'),
     apparmor_parser: quiet('apparmor_parser'),
