@@ -53,11 +53,12 @@ export async function startBroker(first: Config, parts: BrokerParts): Promise<Ru
     const forge = connectForge(config, { ...parts, metrics });
     const tokens = createAccountTokens({ forge, accounts: store.accounts, clock, log, metrics });
     const spawnBreaker = createSpawnBreaker({ clock, log, metrics });
-    const supervisor = superviseChildren(config, { ...parts, metrics });
+    const sandbox = chooseSandbox(config);
+    const supervisor = superviseChildren(config, { ...parts, metrics, sandbox });
     const built = { ...parts, live, metrics, keyring, store, forge, tokens, spawnBreaker };
     const sessions = createSessions(config, { ...built, supervisor });
     const trial = { supervisor, forge, clock };
-    const all = { ...built, sessions, tryChild: () => tryOneChild(trial) };
+    const all = { ...built, sandbox, sessions, tryChild: () => tryOneChild(trial) };
     return await serveBroker(all, SERVER_VERSIONS);
   } catch (error) {
     await store.close();
@@ -102,11 +103,10 @@ function connectForge(config: Config, parts: Pick<Built, 'log' | 'clock' | 'metr
 
 function superviseChildren(
   config: Config,
-  parts: Pick<Built, 'log' | 'clock' | 'metrics'>,
+  parts: Pick<Built, 'log' | 'clock' | 'metrics' | 'sandbox'>,
 ): Supervisor {
   return createSupervisor({
     command: config.childCommand,
-    sandbox: chooseSandbox(config),
     forgejoUrl: config.forgejoInternalUrl,
     userAgent: USER_AGENT,
     messageBytesMax: config.maxMessageBytes,
@@ -133,7 +133,7 @@ async function tryOneChild(
 
 function createSessions(
   config: Config,
-  parts: Omit<Built, 'sessions' | 'tryChild'> & { readonly supervisor: Supervisor },
+  parts: Omit<Built, 'sessions' | 'sandbox' | 'tryChild'> & { readonly supervisor: Supervisor },
 ): SessionRegistry {
   const { log, clock, random, metrics, keyring, store, forge, tokens, spawnBreaker } = parts;
   const concurrency = config.spawnConcurrency ?? SPAWNS_PER_CORE * availableParallelism();

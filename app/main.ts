@@ -38,6 +38,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./command/reload.ts')).reload,
     operates: true,
   },
+  doctor: {
+    help: 'look at all that a connection needs and say what to do; --login FILE signs in, --json',
+    load: async () => (await import('./command/doctor.ts')).doctor,
+    operates: true,
+  },
   backup: {
     help: 'copy the store, running or not; --directory, --keep, --json',
     load: async () => (await import('./command/backup.ts')).backup,
@@ -86,6 +91,7 @@ async function main(argv: readonly string[], control: ProcessControl): Promise<E
     env: entry.operates === true ? withInstalledPlaces(process.env) : process.env,
     print: (text) => process.stdout.write(text),
     printError: (text) => process.stderr.write(text),
+    readInput: () => Bun.stdin.text(),
     stopAsked: control.stopAsked,
     onHangUp: (run) => process.on('SIGHUP', run),
     useLog: control.useLog,

@@ -1,6 +1,7 @@
 import type { Keyring } from './base/keyring.ts';
 import type { Metrics } from './base/metrics.ts';
 import { ownRevision, VERSION } from './base/version.ts';
+import type { Sandbox } from './child/sandbox.ts';
 import type { SpawnBreaker } from './child/spawn-breaker.ts';
 import type { LiveConfig } from './config/live.ts';
 import type { Config } from './config.ts';
@@ -93,4 +94,5 @@ export interface Built extends BrokerParts {
   readonly spawnBreaker: SpawnBreaker;
   readonly sessions: SessionRegistry;
   readonly tryChild: () => Promise<ChildTrial>;
+  readonly sandbox: Sandbox;
 }

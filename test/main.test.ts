@@ -7,7 +7,7 @@ import packageJson from '../package.json';
 
 const MAIN = new URL('../app/main.ts', import.meta.url).pathname;
 
-const KNOWN = 'serve, sessions, grants, revoke, reload, backup, restore, rotate-key, demo';
+const KNOWN = 'serve, sessions, grants, revoke, reload, doctor, backup, restore, rotate-key, demo';
 
 type Environment = Readonly<Record<string, string>>;
 

@@ -5,6 +5,7 @@ import { err, ok, type Result } from '../base/result.ts';
 import type { SessionRegistry } from '../session/registry.ts';
 import type { ListedSession, ListFilter } from '../store/listings.ts';
 import type { Store } from '../store/store.ts';
+import { type ExamineParts, examine } from './examine.ts';
 import {
   type ControlFault,
   type ControlFilter,
@@ -26,7 +27,7 @@ export type ControlActions = (
   question: ControlQuestion,
 ) => Promise<Result<ControlResults[ControlQuestion['action']], ControlFault>>;
 
-export interface ControlActionsOptions {
+export interface ControlActionsOptions extends ExamineParts {
   readonly store: Pick<Store, 'listings' | 'grants' | 'sealed'>;
   readonly keyring: Pick<Keyring, 'adopt' | 'currentKeyId'>;
   readonly sessions: Pick<SessionRegistry, 'activity' | 'endGrant' | 'endSession'>;
@@ -48,6 +49,8 @@ export function createControlActions(options: ControlActionsOptions): ControlAct
         return revoke(options, question.target);
       case 'rotate_key':
         return ok(await rotateKey(options, question.key));
+      case 'examine':
+        return ok(await examine(options));
       case 'reload': {
         const reloaded = await options.reload();
         return reloaded.ok ? reloaded : err(refusal(reloaded.error));

@@ -42,7 +42,8 @@ export type ControlQuestion =
   | { readonly action: 'grants'; readonly filter: ControlFilter }
   | { readonly action: 'revoke'; readonly target: RevokeTarget }
   | { readonly action: 'rotate_key'; readonly key: Secret | undefined }
-  | { readonly action: 'reload' };
+  | { readonly action: 'reload' }
+  | { readonly action: 'examine' };
 
 /** A session as it is shown; times are epoch milliseconds. */
 export interface ShownSession {
@@ -108,11 +109,32 @@ export interface ReloadedSettings {
   readonly warnings: readonly string[];
 }
 
+/** What only the broker that runs can say of itself. */
+export interface Examined {
+  readonly version: string;
+  readonly git: string;
+  /** Of the key that everything new is sealed with. */
+  readonly keyId: string;
+  readonly successorsOfEarlierKeys: number;
+  /** Child processes alive now. */
+  readonly programs: number;
+  /** No program is started: Forgejo was away for those before. */
+  readonly spawnsBlocked: boolean;
+  readonly sandbox:
+    | { readonly kind: 'bwrap'; readonly without: readonly string[] }
+    | { readonly kind: 'none'; readonly reason: string; readonly chosen: boolean };
+  /** What became of a program that was started only to see whether it starts. */
+  readonly child:
+    | { readonly kind: 'answered' | 'forge_away' }
+    | { readonly kind: 'silent' | 'not_started'; readonly detail: string };
+}
+
 export interface ControlResults {
   readonly sessions: Shown<ShownSession>;
   readonly grants: Shown<ShownGrant>;
   readonly revoke: Revoked;
   readonly rotate_key: KeyRotated;
+  readonly examine: Examined;
   readonly reload: ReloadedSettings;
 }
 

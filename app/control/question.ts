@@ -28,7 +28,7 @@ export function readQuestion(line: string): Result<ControlQuestion, ControlFault
   }
   if (action === 'revoke') return readTarget(asObject(value.target));
   if (action === 'rotate_key') return readKey(value.key);
-  if (action === 'reload') return ok({ action });
+  if (action === 'reload' || action === 'examine') return ok({ action });
   if (action !== 'sessions' && action !== 'grants') {
     return err({ kind: 'unknown_action', message: 'This broker knows no such action.' });
   }

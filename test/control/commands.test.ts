@@ -51,6 +51,7 @@ async function run(
     printError: (text) => {
       errors += text;
     },
+    readInput: async () => '',
     stopAsked: new Promise(() => undefined),
     onHangUp: () => undefined,
     useLog: () => undefined,

@@ -12,6 +12,7 @@ export async function runCommand(
   command: Command,
   argv: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  input = '',
 ): Promise<Ran> {
   let out = '';
   let errors = '';
@@ -24,6 +25,7 @@ export async function runCommand(
     printError: (text) => {
       errors += text;
     },
+    readInput: async () => input,
     stopAsked: new Promise(() => undefined),
     onHangUp: () => undefined,
     useLog: () => undefined,
