@@ -17,6 +17,7 @@ export function publicAddressChecks(parts: DoctorParts): Check[] {
     { name: 'dns', run: async () => [await lookAtName(parts)] },
     { name: 'tls', run: async () => lookAtCertificate(parts) },
     { name: 'reach', run: async () => [await lookAtAnswer(parts)] },
+    { name: 'ready', run: async () => [await lookAtReadiness(parts)] },
   ];
 }
 
@@ -64,7 +65,7 @@ async function lookAtCertificate(parts: DoctorParts): Promise<readonly Found[]> 
   const { machineFetch, hostedFetch, certificateEnd, clock } = parts;
   const url = urlOf(parts);
   if (url.protocol !== 'https:') return [skipped('There is none on loopback.')];
-  const request = health(parts);
+  const request = get(parts, '/healthz');
   const [hosted, machine] = await Promise.all([hostedFetch(request), machineFetch(request)]);
   if (!machine.ok && machine.error.kind === 'untrusted') {
     return [
@@ -91,7 +92,7 @@ async function lookAtCertificate(parts: DoctorParts): Promise<readonly Found[]> 
 
 async function lookAtAnswer(parts: DoctorParts): Promise<Found> {
   const { origin } = urlOf(parts);
-  const answer = await parts.machineFetch(health(parts));
+  const answer = await parts.machineFetch(get(parts, '/healthz'));
   const todo = 'Check that the proxy runs, serves this name, and passes all paths to the broker.';
   if (!answer.ok) return fault(`${origin} gives no answer: ${answer.error.detail}.`, todo);
   const { status, text } = answer.value;
@@ -101,10 +102,24 @@ async function lookAtAnswer(parts: DoctorParts): Promise<Found> {
   return fine(`${origin} leads to the broker.`);
 }
 
-function health(parts: DoctorParts) {
+async function lookAtReadiness(parts: DoctorParts): Promise<Found> {
+  const answer = await parts.machineFetch(get(parts, '/readyz'));
+  if (!answer.ok) return skipped('The broker is not reached.');
+  const { status, text } = answer.value;
+  if (status === 200) return fine('The broker can do its work.');
+  const reasons = [...text.matchAll(/"reason":"([^"]*)"/g)].map(([, reason]) => reason);
+  return status === 503 && reasons.length > 0
+    ? fault(
+        `The broker cannot do its work: ${reasons.join(', ')}.`,
+        'See its log and what is above.',
+      )
+    : skipped(`/readyz is not passed on (status ${status}).`);
+}
+
+function get(parts: DoctorParts, path: string) {
   return {
     method: 'GET' as const,
-    url: `${urlOf(parts).origin}/healthz`,
+    url: `${urlOf(parts).origin}${path}`,
     headers: {},
     timeoutMs: HOSTED_CLIENT_MS,
   };

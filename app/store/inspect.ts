@@ -43,12 +43,13 @@ export function inspectStore(path: string, keyring: Keyring): StoreLook {
 }
 
 function factsOf(database: Database, keyring: Keyring) {
-  using facts = database.prepare<{ origin: string; number: number; check: string }, []>(
+  using facts = database.prepare<{ origin: string; number: number }, []>(
     `SELECT (SELECT value FROM meta WHERE name = 'forge_origin') AS origin,
-       (SELECT user_version FROM pragma_user_version) AS number,
-       (SELECT quick_check FROM pragma_quick_check(1)) AS "check"`,
+       (SELECT user_version FROM pragma_user_version) AS number`,
   );
-  const { origin = '', number = 0, check } = facts.get() ?? {};
+  const { origin = '', number = 0 } = facts.get() ?? {};
+  using structure = database.prepare<{ quick_check: string }, []>('PRAGMA quick_check(1)');
+  const check = structure.get()?.quick_check;
   return {
     forgeOrigin: origin,
     migrationsMissing: Math.max(0, MIGRATIONS.length - number),
