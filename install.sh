@@ -34,6 +34,7 @@ What to do (without one of these: install; a second run changes nothing):
   --uninstall          leaves settings, keys and data;  with --purge: leaves nothing
   --doctor             only asks the installed program how it is
   --fetch DIR          only fetches and verifies what --offline DIR needs elsewhere
+  --help               this text
 
 Answers (flag, or the variable behind it, or a line NAME=value of the file of --answers):
   --public-url URL           FJMCP_PUBLIC_URL          the address for Claude, without a path
@@ -1133,11 +1134,7 @@ forgejo_client_id = "$CLIENT_ID"
 
 # Sockets for the web server, which is in the group fjmcp-broker.
 listen = "unix:/run/fjmcp-broker/edge/http.sock"
-CONFIG_TEXT
-  if program_knows metrics_listen; then
-    printf 'metrics_listen = "unix:/run/fjmcp-broker/edge/metrics.sock"\n'
-  fi
-  cat <<CONFIG_TEXT
+metrics_listen = "unix:/run/fjmcp-broker/edge/metrics.sock"
 
 # For the program's own commands.
 control_socket = "/run/fjmcp-broker/private/control.sock"
@@ -1147,8 +1144,6 @@ store_path = "/var/lib/fjmcp-broker/store.db"
 child_command = "/opt/fjmcp-broker/forgejo-mcp/current/forgejo-mcp --transport stdio --url {forgejo_url}"
 CONFIG_TEXT
 }
-
-program_knows() { "$PROGRAM/fjmcp-broker" --help 2>/dev/null | grep -q "[· ]$1\$"; }
 
 write_config() {
   CLIENT_ID=${CLIENT_ID:-$(cat "$MEMORY/client-id" 2>/dev/null || :)}
