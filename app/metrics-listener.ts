@@ -18,8 +18,9 @@ export async function openMetrics(
   { live: { config }, metrics, clock, log }: Pick<Built, 'live' | 'metrics' | 'clock' | 'log'>,
   succeeds: boolean,
 ): Promise<MetricsListener | undefined> {
-  const { metricsListen: address, metricsToken: token, storePath } = config;
+  const { metricsListen: address, metricsToken: token, storePath, maxSessions } = config;
   if (address === undefined) return undefined;
+  metrics.sessionsMax.set(maxSessions);
   metrics.buildInfo.set({ version: VERSION, git: ownRevision() }, 1);
   const sample = () => metrics.storeBytes.set(sizeOf(storePath) + sizeOf(`${storePath}-wal`));
   const page = metricsPage({ registry: metrics.registry, token, sample, log });

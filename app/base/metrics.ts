@@ -66,6 +66,7 @@ function processMetrics({ counter, gauge, histogram }: Makers) {
       'Children that ended while their session went on or with it, by reason.',
       ['reason'],
     ),
+    sessionsMax: gauge('sessions_max', 'Children at once that MAX_SESSIONS allows.'),
     children: gauge('children', 'Child processes alive now.'),
     childSandbox: gauge('child_sandbox', 'One when children run in a sandbox, zero when not.'),
     childSpawns: counter('child_spawns_total', 'Children started, by outcome.', ['outcome']),
