@@ -1194,6 +1194,12 @@ caddy_site() {
 # would make log files that Caddy could not write to later.
 check_caddy() {
   [ -z "$NO_CADDY" ] && has caddy && [ "$(caddy_state)" = foreign ] || return 0
+  # Caddy would take both sites and lead to the first of them.
+  if as_caddy caddy adapt --adapter caddyfile --config "$CADDY_FILE" 2>/dev/null |
+    grep -q "\"host\":\[[^]]*\"$PUBLIC_HOST\""; then
+    die $CADDY "Caddy's Caddyfile serves $PUBLIC_HOST already." \
+      'Give the broker a name of its own, or use --no-caddy'
+  fi
   caddy_try=$CADDY_DIR/.fjmcp-broker-try
   caddy_site "$NEW_PROGRAM" >"$caddy_try.caddy"
   { cat "$CADDY_FILE" && printf '\nimport %s\n' "$caddy_try.caddy"; } >"$caddy_try"
