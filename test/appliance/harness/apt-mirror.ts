@@ -21,7 +21,7 @@ export async function aptMirror(request: Request): Promise<Response> {
   const bytes = await answer.arrayBuffer();
   if (isPackage) {
     mkdirSync(dirname(kept), { recursive: true });
-    const aside = `${kept}.${process.pid}`;
+    const aside = `${kept}.${crypto.randomUUID()}`;
     await Bun.write(aside, bytes);
     renameSync(aside, kept);
   }

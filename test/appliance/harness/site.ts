@@ -66,3 +66,30 @@ export function outsideClient(httpFetch: HttpFetch, name = 'Outside client') {
     new Person({ login, password, fetch: httpFetch });
   return { client, person };
 }
+
+/** A machine on which this checkout's release is installed and runs. */
+export async function installed(
+  workshop: Workshop,
+  name: string,
+  options: { readonly flags?: string } = {},
+): Promise<Machine> {
+  const machine = await workshop.machine(name);
+  publish(workshop, 'current', FORGEJO_MCP_FOLDER);
+  const { code, stdout, stderr } = await installByPipe(machine, workshop, 'current', options);
+  if (code !== 0) throw new Error(`the installer ended with ${code}\n${stdout}\n${stderr}`);
+  return machine;
+}
+
+/** A client that a person has signed in, in a session. */
+export async function connected(httpFetch: HttpFetch, login: 'alice' | 'bob'): Promise<DemoClient> {
+  const { client, person } = outsideClient(httpFetch);
+  await client.authorize(login === 'alice' ? person() : person('bob', 'workshop'));
+  await client.connect();
+  return client;
+}
+
+/** What the forge says about the person whose token the session's child has. */
+export async function whoami({ client }: DemoClient): Promise<string> {
+  const { content } = await client.callTool({ name: 'get_my_user_info', arguments: {} });
+  return JSON.stringify(content);
+}
