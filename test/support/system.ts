@@ -121,10 +121,11 @@ export async function startSystem(options: SystemOptions = {}): Promise<TestSyst
   return system;
 }
 
-function testConfig(made: {
+/** The settings of a broker on loopback as a test wants them. */
+export function testConfig(made: {
   readonly port: number;
   readonly origin: string;
-  readonly forge: DemoForge;
+  readonly forge: Pick<DemoForge, 'url'>;
   readonly clientSecret: string;
   readonly directory: string;
   readonly storeKey: Uint8Array;
