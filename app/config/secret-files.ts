@@ -21,6 +21,9 @@ type Found<T> =
 export const STORE_KEY_CREDENTIAL = 'store-key';
 export const PREVIOUS_KEY_CREDENTIAL = 'store-previous-key';
 
+/** What stands where there is no previous key. */
+const NO_KEY = new Set(['', 'none']);
+
 const STORE_KEY_BYTES = 32;
 const METRICS_TOKEN_LENGTH_MIN = 16;
 const READABLE_BY_OTHERS = 0o077;
@@ -94,8 +97,8 @@ export function findStoreKey(
 
 /**
  * The key before the present one, or undefined: from a file, or the credential
- * `store-previous-key`. A file that is empty or not there says that no key was rotated yet, so that
- * units and settings can name it from the first day.
+ * `store-previous-key`. A file that is not there, is empty or says `none` tells that no key was
+ * rotated yet, so that units and settings can name it from the first day.
  */
 export function findPreviousKey(
   filePath: string | undefined,
@@ -105,9 +108,13 @@ export function findPreviousKey(
   const path = filePath ?? credential(env, PREVIOUS_KEY_CREDENTIAL, readFile);
   if (path === undefined) return { ok: true, value: undefined };
   const file = attempt(path, readFile);
-  const isNone = file.ok ? file.value.isRegular && file.value.bytes.length === 0 : isMissing(file);
+  const isNone = file.ok ? file.value.isRegular && saysNone(file.value.bytes) : isMissing(file);
   if (isNone) return { ok: true, value: undefined };
   return file.ok ? asKey(path, file.value, filePath !== undefined) : file;
+}
+
+function saysNone(bytes: Uint8Array): boolean {
+  return bytes.length < STORE_KEY_BYTES && NO_KEY.has(Buffer.from(bytes).toString('latin1').trim());
 }
 
 function asKey(path: string, file: FileContent, isGuardedHere: boolean): Found<Uint8Array> {
