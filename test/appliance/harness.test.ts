@@ -26,6 +26,10 @@ describeWith(appliance, 'a machine of the suite', () => {
     expect(stdout).toBe('');
   });
 
+  it('can tell all processes of its control groups', async () => {
+    expect(await machine.must('systemctl status dbus')).not.toContain('Failed to dump');
+  });
+
   it('reaches the downloads with a chain that its system trusts', async () => {
     await Bun.write(`${workshop.downloads}/hello.txt`, 'hello\n');
     const { internet } = workshop;

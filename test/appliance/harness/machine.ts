@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type CommandOptions, must, type Outcome, run, succeeded } from './command.ts';
+import { type ControlGroup, createControlGroup } from './control-group.ts';
 import { type Attachment, NAMES, type Network } from './network.ts';
 
 /** A virtual machine's worth of Debian 12 under systemd-nspawn, with a systemd of its own. */
@@ -54,11 +55,13 @@ export async function createMachine(name: string, options: MachineOptions): Prom
 class NspawnMachine implements Machine {
   readonly root: string;
   readonly network: Attachment;
+  readonly #group: ControlGroup;
   #running: { readonly leader: number; readonly exited: Promise<number> } | undefined;
 
   constructor(root: string, network: Attachment) {
     this.root = root;
     this.network = network;
+    this.#group = createControlGroup(basename(root).toLowerCase());
   }
 
   get address(): string {
@@ -68,6 +71,7 @@ class NspawnMachine implements Machine {
   async boot(): Promise<void> {
     const nspawn = Bun.spawn(
       [
+        ...this.#group.enter,
         ...['systemd-nspawn', '--quiet', '--keep-unit', '--register=no'],
         ...[`--machine=${basename(this.root).toLowerCase()}`, '-D', this.root, '--boot'],
         ...[`--network-namespace-path=${this.network.namespace}`, '--resolv-conf=off'],
@@ -136,6 +140,7 @@ class NspawnMachine implements Machine {
   async remove(): Promise<void> {
     await this.powerOff();
     await this.network.detach();
+    this.#group.remove();
     rmSync(this.root, { recursive: true, force: true });
   }
 }
