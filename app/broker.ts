@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { createKeyring } from './base/keyring.ts';
+import { createKeyring, type Keyring } from './base/keyring.ts';
 import { createMetrics } from './base/metrics.ts';
+import type { Random } from './base/secret.ts';
 import { VERSION } from './base/version.ts';
 import { findSandbox } from './child/find-sandbox.ts';
 import type { Sandbox } from './child/sandbox.ts';
@@ -15,19 +16,24 @@ import { createBoundedFetch } from './forge/bounded-fetch.ts';
 import type { Forge } from './forge/forge.ts';
 import { createForgejo } from './forge/forgejo.ts';
 import type { Built } from './mount.ts';
-import { keepStaticClients } from './reload.ts';
 import {
   type BrokerParts,
   type ChildTrial,
   type RunningBroker,
   StartFailure,
 } from './running-broker.ts';
-import { serveBroker } from './serving.ts';
+import { type PreparedBroker, serveBroker } from './serving.ts';
 import { createSessionRegistry, type SessionRegistry } from './session/registry.ts';
 import { openStore, type Store } from './store/store.ts';
 import { StoreOpenError } from './store/store-error.ts';
 
-export { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
+export {
+  type BrokerParts,
+  type RunningBroker,
+  type StartedSuccessor,
+  StartFailure,
+  type SuccessorStarter,
+} from './running-broker.ts';
 
 /** Session protocol revisions served, oldest first. */
 const SERVER_VERSIONS = ['2025-03-26', '2025-06-18', '2025-11-25'] as const;
@@ -40,16 +46,27 @@ const HANDSHAKE_TIMEOUT_MS = 20_000;
 const USER_AGENT = `fjmcp-broker/${VERSION}`;
 
 /** Builds every part in the order of dependency and listens. Throws `StartFailure`. */
-export async function startBroker(first: Config, parts: BrokerParts): Promise<RunningBroker> {
+export async function startBroker(config: Config, parts: BrokerParts): Promise<RunningBroker> {
+  return (await prepareBroker(config, parts)).broker;
+}
+
+/**
+ * As `startBroker`; but with an inheritance it starts beside the broker that runs on the same store:
+ * it listens where nobody finds it, and leaves the duties to the other until `takeOver`.
+ */
+export async function prepareBroker(
+  first: Config,
+  parts: BrokerParts,
+  inheritance?: { readonly storeKeys: readonly Uint8Array[] },
+): Promise<PreparedBroker> {
   const live = createLiveConfig(first);
   const { config } = live;
   const { log, clock, random } = parts;
   const metrics = createMetrics();
-  const { storeKey: current, storePreviousKey: previous } = config;
-  const keyring = createKeyring({ current, random, ...(previous && { previous }) });
-  const store = open(config, { ...parts, keyring, metrics });
+  const keyring = keyringOf(inheritance?.storeKeys ?? storeKeysOf(config), random);
+  const succeeds = inheritance !== undefined;
+  const store = open(config, { ...parts, keyring, metrics }, succeeds ? 'later' : 'now');
   try {
-    await keepStaticClients(config.staticClients, { store, sessions: store.sessions, log });
     const forge = connectForge(config, { ...parts, metrics });
     const tokens = createAccountTokens({ forge, accounts: store.accounts, clock, log, metrics });
     const spawnBreaker = createSpawnBreaker({ clock, log, metrics });
@@ -59,16 +76,30 @@ export async function startBroker(first: Config, parts: BrokerParts): Promise<Ru
     const sessions = createSessions(config, { ...built, supervisor });
     const trial = { supervisor, forge, clock };
     const all = { ...built, sandbox, sessions, tryChild: () => tryOneChild(trial) };
-    return await serveBroker(all, SERVER_VERSIONS);
+    return await serveBroker(all, SERVER_VERSIONS, succeeds);
   } catch (error) {
     await store.close();
     throw error;
   }
 }
 
+function storeKeysOf({ storeKey, storePreviousKey }: Config): readonly Uint8Array[] {
+  return storePreviousKey === undefined ? [storeKey] : [storePreviousKey, storeKey];
+}
+
+/** The last key is the current one. */
+function keyringOf(storeKeys: readonly Uint8Array[], random: Random): Keyring {
+  const [first, ...later] = storeKeys;
+  if (first === undefined) throw new StartFailure('There is no store key.');
+  const keyring = createKeyring({ current: first, random });
+  for (const key of later) keyring.adopt(key);
+  return keyring;
+}
+
 function open(
   config: Config,
   parts: Pick<Built, 'log' | 'clock' | 'metrics' | 'keyring' | 'onMigration'>,
+  lock: 'now' | 'later',
 ): Store {
   const { log, clock, metrics, keyring, onMigration } = parts;
   const forgeOrigin = new URL(config.forgejoUrl).origin;
@@ -76,6 +107,7 @@ function open(
     return openStore({
       ...{ path: config.storePath, forgeOrigin, keyring, clock, log, metrics },
       ...(onMigration && { onMigration }),
+      lock,
       retention: { ...RETENTION, sessionMs: config.sessionTtlMs },
     });
   } catch (error) {

@@ -23,7 +23,7 @@ const AUTHORIZATION_REQUESTS_MAX = 10_000;
 export function mount(
   config: Config,
   built: Built & { readonly serverVersions: readonly string[] },
-  stopping: () => boolean,
+  is: { readonly stopping: () => boolean; readonly succeeded: () => boolean },
 ) {
   const { publicOrigin } = config;
   // Live settings are asked for at each use.
@@ -38,11 +38,12 @@ export function mount(
     store,
     probeForge: async () => ((await forge.version()).ok ? ('up' as const) : ('away' as const)),
     spawnsBlocked: () => built.spawnBreaker.open,
-    stopping,
+    stopping: is.stopping,
     clock,
   };
   return createServer({
     publicOrigin,
+    succeeded: is.succeeded,
     boundary: {
       log,
       storeFailure: (error) => (error instanceof StoreError ? error.kind : undefined),

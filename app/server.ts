@@ -10,6 +10,8 @@ import { type StatusOptions, status } from './status/status.ts';
 
 export interface ServerParts {
   readonly publicOrigin: string;
+  /** Whether another broker has taken over. */
+  readonly succeeded: () => boolean;
   readonly boundary: ErrorBoundaryOptions;
   readonly requestLog: RequestLogOptions;
   readonly addresses: ClientAddresses;
@@ -34,6 +36,7 @@ const IDLE_TIMEOUT_S = 60;
  * composition root does.
  */
 export async function createServer(parts: ServerParts) {
+  const { succeeded } = parts;
   const routes = () => publicRoutes(parts);
   const app = new Elysia({
     serve: {
@@ -45,6 +48,10 @@ export async function createServer(parts: ServerParts) {
       maxRequestBodySize: Math.max(BODY_BYTES_BACKSTOP, 2 * parts.protectedResource.bodyBytesMax),
     },
   })
+    .onRequest(({ set }) => {
+      // Who keeps connections open must make its next request where the successor listens.
+      if (succeeded()) set.headers.connection = 'close';
+    })
     .use(errorBoundary(parts.boundary))
     .use(requestLog(parts.requestLog))
     .use(hostGuard({ publicOrigin: parts.publicOrigin }))

@@ -1,79 +1,152 @@
-import type { AnyElysia } from 'elysia';
-import { within } from './base/clock.ts';
-import { shownAddress } from './base/listen-address.ts';
+import { sleep, within } from './base/clock.ts';
 import { createMutex } from './base/mutex.ts';
-import type { Config } from './config.ts';
-import { createControlActions } from './control/actions.ts';
-import { ControlListenError, type ControlListener, listenControl } from './control/listener.ts';
-import { HttpListenError, type HttpListener, listenHttp } from './http/listener.ts';
-import { openMetrics } from './metrics-listener.ts';
+import { err } from './base/result.ts';
+import { type ControlActions, createControlActions } from './control/actions.ts';
+import { createDuties, type Duties } from './duties.ts';
+import { createHandOver, type HandOver } from './hand-over.ts';
+import { type Listeners, openListeners } from './listeners.ts';
 import { type Built, mount } from './mount.ts';
-import { reloadSettings } from './reload.ts';
-import { type BrokerState, type RunningBroker, StartFailure } from './running-broker.ts';
+import { keepStaticClients, reloadSettings } from './reload.ts';
+import type { BrokerState, RunningBroker } from './running-broker.ts';
 
-const PRUNE_EVERY_MS = 10 * 60_000;
 /** What answers that are ready need at least; the process has two seconds from the signal. */
 const FLUSH_MS = 200;
 
-/** Listens, and begins what a broker does by itself. Throws `StartFailure`. */
+/** How long connections may wait to be taken that were made before the socket lost its name. */
+const BACKLOG_MS = 500;
+
+/** How long calls may go on that were under way when a successor took over. */
+const LEAVE_MS = 5 * 60_000;
+
+/** A broker that listens. */
+export interface PreparedBroker {
+  readonly broker: RunningBroker;
+  /**
+   * A successor is found by nobody and has no duties until this was called, once. Throws
+   * `StoreOpenError` when the broker before has not given them away.
+   */
+  takeOver(): Promise<void>;
+}
+
+/** Listens, and begins what a broker does by itself unless it `succeeds` one. Throws `StartFailure`. */
 export async function serveBroker(
   built: Built,
   serverVersions: readonly string[],
-): Promise<RunningBroker> {
-  const { log, clock, metrics, store, tokens, sessions } = built;
+  succeeds: boolean,
+): Promise<PreparedBroker> {
   const { config } = built.live;
-  const reload = oneAtATime(() => reloadSettings(built));
   let stopping: Promise<void> | undefined;
-  const app = await mount(config, { ...built, serverVersions }, () => stopping !== undefined);
-  const control = await openControl(config, { ...built, reload });
-  const listener = await openListener(app, config, control);
-  const metricsListener = await openMetrics(built, false).catch(async (error: unknown) => {
-    await listener.close();
-    await control?.stop();
-    throw error;
+  const app = await mount(
+    config,
+    { ...built, serverVersions },
+    { stopping: () => stopping !== undefined, succeeded: () => handOver.done },
+  );
+  const duties = createDuties(built);
+  const succeeded = Promise.withResolvers<void>();
+  const left = Promise.withResolvers<void>();
+  const handOver = createHandOver({
+    ...{ starter: built.starter, duties, clock: built.clock, log: built.log },
+    refusal: refusalOf(built),
+    isPublic: () => listeners.isPublic,
+    storePath: config.storePath,
+    storeKeys: () => built.keyring.storeKeys,
   });
-  const stopPruning = clock.every(PRUNE_EVERY_MS, () => {
-    store.prune().catch((err: unknown) => log.error('store.prune_failed', { err }));
+  const { reload, actions } = createAdministration(built, handOver, () => {
+    succeeded.resolve();
+    leave(built, listeners).then(stop).then(left.resolve, left.reject);
   });
-  const stopSweeps = sessions.sweep();
-  log.info('broker.listening', { origin: config.publicOrigin, address: listener.address });
-
-  const stop = async () => {
-    const startedAt = clock.now();
-    const leftMs = () => Math.max(0, config.stopGraceMs - (clock.now() - startedAt));
-    stopPruning();
-    stopSweeps();
-    // No new connections; resolves when all open requests are answered, a person's way back too.
-    const drained = listener.drain();
-    await sessions.stop();
-    await within(clock, Math.max(FLUSH_MS, leftMs()), drained);
-    await listener.close();
-    await control?.stop();
-    await metricsListener?.close();
-    await within(clock, leftMs(), tokens.idle());
-    await store.close();
-    log.info('broker.stopped', { ms: clock.now() - startedAt });
+  if (!succeeds) await keepStaticClients(config.staticClients, built);
+  const listeners = await openListeners(app, built, actions, succeeds);
+  const stop = (): Promise<void> => {
+    stopping ??= stopBroker(built, listeners, duties);
+    return stopping;
+  };
+  const begin = (): void => {
+    duties.begin();
+    if (succeeds) listeners.publish();
+    const { address } = listeners;
+    built.log.info('broker.listening', { origin: config.publicOrigin, address });
+  };
+  if (!succeeds) begin();
+  const broker: RunningBroker = {
+    origin: config.publicOrigin,
+    port: listeners.port,
+    metricsPort: listeners.metricsPort,
+    metrics: built.metrics,
+    state: () => stateOf(built),
+    storeAnswers: () => built.store.answers(),
+    tryChild: built.tryChild,
+    succeeded: succeeded.promise,
+    left: left.promise,
+    reload,
+    stop,
   };
   return {
-    origin: config.publicOrigin,
-    port: listener.port,
-    metricsPort: metricsListener?.port,
-    metrics,
-    state: () => stateOf(built),
-    storeAnswers: () => store.answers(),
-    tryChild: built.tryChild,
-    reload,
-    stop: () => {
-      stopping ??= stop();
-      return stopping;
+    broker,
+    async takeOver() {
+      built.store.takeLock();
+      await keepStaticClients(config.staticClients, built);
+      begin();
     },
   };
 }
 
-/** Runs begin in the order they were asked for, each when the one before has ended. */
-function oneAtATime<T>(run: () => Promise<T>): () => Promise<T> {
+/** What changes the broker as a whole is done one after the other. */
+function createAdministration(built: Built, handOver: HandOver, onHandedOver: () => void) {
   const mutex = createMutex();
-  return () => mutex.run(run);
+  const reload: RunningBroker['reload'] = (asked = false) =>
+    mutex.run(async () => {
+      if (handOver.done) return err([HANDED_OVER]);
+      if (!asked && built.starter?.programChanged() !== true) return reloadSettings(built);
+      const handedOver = await handOver.begin();
+      if (handedOver.ok) onHandedOver();
+      return handedOver;
+    });
+  const answer = createControlActions({ ...built, reload, handOver: handOver.step });
+  const actions: ControlActions = async (question) => {
+    // Sessions, grants and keys are another process's by now.
+    if (handOver.done) return err({ kind: 'busy', message: HANDED_OVER });
+    return question.action === 'rotate_key' ? mutex.run(() => answer(question)) : answer(question);
+  };
+  return { reload, actions };
+}
+
+const HANDED_OVER = 'Another broker has taken over just now: ask again.';
+
+/** Why a broker with these settings can have no successor. */
+function refusalOf({ live: { config } }: Built): string | undefined {
+  if (config.listen.kind === 'tcp') {
+    return 'A port cannot be handed over: restart the broker, or have it listen on a unix socket.';
+  }
+  if (config.controlSocketPath !== undefined) return undefined;
+  return 'A broker without a control socket cannot be succeeded: restart it.';
+}
+
+/** Ends what is left of a broker that another one has succeeded, but for the stop. */
+async function leave({ sessions, clock, log }: Built, listeners: Listeners): Promise<void> {
+  const startedAt = clock.now();
+  await listeners.closeMetrics();
+  await sleep(clock, BACKLOG_MS);
+  const drained = listeners.drain();
+  await sessions.leave(LEAVE_MS);
+  await within(clock, FLUSH_MS, drained);
+  log.info('broker.left', { ms: clock.now() - startedAt });
+}
+
+async function stopBroker(built: Built, listeners: Listeners, duties: Duties): Promise<void> {
+  const { clock, log, sessions, store, tokens } = built;
+  const { stopGraceMs } = built.live.config;
+  const startedAt = clock.now();
+  const leftMs = () => Math.max(0, stopGraceMs - (clock.now() - startedAt));
+  duties.stop();
+  // No new connections; resolves when all open requests are answered, a person's way back too.
+  const drained = listeners.drain();
+  await sessions.stop();
+  await within(clock, Math.max(FLUSH_MS, leftMs()), drained);
+  await listeners.close();
+  await within(clock, leftMs(), tokens.idle());
+  await store.close();
+  log.info('broker.stopped', { ms: clock.now() - startedAt });
 }
 
 function stateOf({ sessions, spawnBreaker }: Built): BrokerState {
@@ -84,37 +157,4 @@ function stateOf({ sessions, spawnBreaker }: Built): BrokerState {
     callsWaiting: activities.reduce((sum, { callsWaiting }) => sum + callsWaiting, 0),
     spawnsBlocked: spawnBreaker.open,
   };
-}
-
-async function openControl(
-  config: Config,
-  built: Built & Pick<RunningBroker, 'reload'>,
-): Promise<ControlListener | undefined> {
-  const { controlSocketPath: path } = config;
-  if (path === undefined) return undefined;
-  try {
-    return await listenControl({ ...built, path, actions: createControlActions(built) });
-  } catch (error) {
-    if (error instanceof ControlListenError)
-      throw new StartFailure(error.message, { cause: error });
-    throw error;
-  }
-}
-
-async function openListener(
-  app: AnyElysia,
-  { listen: address }: Config,
-  control: ControlListener | undefined,
-): Promise<HttpListener> {
-  try {
-    return await listenHttp(app, address, false);
-  } catch (error) {
-    await control?.stop();
-    if (!(error instanceof HttpListenError)) throw error;
-    throw new StartFailure(
-      `Cannot listen on ${shownAddress(address)} (${error.reason}). Is another broker running? ` +
-        'Stop it, or choose another address with --listen, FJMCP_LISTEN or the key listen.',
-      { cause: error },
-    );
-  }
 }

@@ -24,6 +24,8 @@ export interface Keyring {
   readonly currentKeyId: string;
   /** Bytes of the id of that key, as they stand in what it has sealed. */
   readonly currentKeyMark: Uint8Array;
+  /** The store keys that it was given, the current one last: what another keyring is made of. */
+  readonly storeKeys: readonly Uint8Array[];
   /** Makes `key` (32 bytes) the current one; what earlier keys have made is still read. */
   adopt(key: Uint8Array): void;
   /** Encrypts with AES-256-GCM: version, key id, nonce, ciphertext and tag in one value. */
@@ -74,6 +76,7 @@ export function createKeyring(keys: {
   readonly random: Random;
 }): Keyring {
   let current = deriveKey(keys.current);
+  const storeKeys = [...(keys.previous === undefined ? [] : [keys.previous]), keys.current];
   const known = new Map([[hex(current.id), current]]);
   if (keys.previous !== undefined) {
     const previous = deriveKey(keys.previous);
@@ -86,7 +89,11 @@ export function createKeyring(keys: {
     get currentKeyMark() {
       return current.id;
     },
+    get storeKeys() {
+      return [...storeKeys];
+    },
     adopt(key) {
+      storeKeys.push(key);
       current = deriveKey(key);
       known.set(hex(current.id), current);
     },

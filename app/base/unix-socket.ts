@@ -30,6 +30,8 @@ export interface StagedSocket {
    * listener before until that moment, and this one from then on.
    */
   publish(): void;
+  /** Whether it has its public name still. */
+  isPublic(): boolean;
   /** Takes the name away at the end, unless a successor's socket has it by now. */
   remove(): void;
 }
@@ -63,6 +65,7 @@ export async function stageSocket(place: SocketPlace): Promise<StagedSocket> {
   const bindPath = `${path}${STAGED_SUFFIX}`;
   removeSocket(bindPath);
   let inode: bigint | undefined;
+  const isPublic = () => inode !== undefined && inodeOf(path) === inode;
   return {
     bindPath,
     publish() {
@@ -70,9 +73,10 @@ export async function stageSocket(place: SocketPlace): Promise<StagedSocket> {
       inode = inodeOf(bindPath);
       renameSync(bindPath, path);
     },
+    isPublic,
     remove() {
       removeSocket(bindPath);
-      if (inode !== undefined && inodeOf(path) === inode) removeSocket(path);
+      if (isPublic()) removeSocket(path);
     },
   };
 }

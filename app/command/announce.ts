@@ -25,6 +25,8 @@ export async function announce(parts: AnnounceParts, stopAsked: Promise<unknown>
   void stopAsked.then(() => {
     stopping = true;
   });
+  // After a hand-over the manager waits for signs of life already.
+  manager.alive();
   for (;;) {
     const trial = await broker.tryChild();
     if (stopping) return;

@@ -19,6 +19,8 @@ export interface Asking<Flag extends string, Action extends ControlQuestion['act
   readonly action: Action;
   /** Its own flags with a value, beside `--json` and those of the place. */
   readonly flags: readonly Flag[];
+  /** Its own flags without a value. */
+  readonly switches?: readonly string[];
   /** The flags as they are shown after a mistake. */
   readonly usage: string;
   /** How long an answer may take, when it may take longer than most. */
@@ -26,6 +28,7 @@ export interface Asking<Flag extends string, Action extends ControlQuestion['act
   /** The question, or a sentence about what is missing in it. */
   readonly question: (
     flags: Readonly<Partial<Record<Flag, string>>>,
+    switches: ReadonlySet<string>,
   ) => QuestionOf<Action> | string;
   /** The answer as text for a person. */
   readonly show: (result: ControlResults[Action], nowMs: number) => string;
@@ -77,16 +80,23 @@ function readFlags<Flag extends string, Action extends ControlQuestion['action']
       readonly question: QuestionOf<Action>;
     }
   | string {
+  const switches = asking.switches ?? [];
   const texts = [...PLACE_FLAGS, ...asking.flags].map(
     (name) => [name, { type: 'string' }] as const,
   );
   try {
     const { values } = parseArgs({
       args: [...context.argv],
-      options: { json: { type: 'boolean' }, ...Object.fromEntries(texts) },
+      options: {
+        ...Object.fromEntries(['json', ...switches].map((name) => [name, { type: 'boolean' }])),
+        ...Object.fromEntries(texts),
+      },
     });
     const given = values as Readonly<Record<string, string | undefined>>;
-    const question = asking.question(given as Readonly<Partial<Record<Flag, string>>>);
+    const on = new Set(
+      switches.filter((name) => (values as Readonly<Record<string, unknown>>)[name]),
+    );
+    const question = asking.question(given as Readonly<Partial<Record<Flag, string>>>, on);
     if (typeof question === 'string') return question;
     const place = PLACE_FLAGS.flatMap((name) =>
       given[name] === undefined ? [] : [`--${name}=${given[name]}`],

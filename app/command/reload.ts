@@ -1,24 +1,34 @@
-import { LONG_CONTROL_TIMEOUT_MS, type ReloadedSettings } from '../control/protocol.ts';
+import {
+  type HandedOver,
+  LONG_CONTROL_TIMEOUT_MS,
+  type ReloadedSettings,
+} from '../control/protocol.ts';
 import { askBroker } from './ask-broker.ts';
 import type { Command } from './command.ts';
 
-const USAGE = '[--json] [--control-socket FILE]';
+const USAGE = '[--hand-over] [--json] [--control-socket FILE]';
 
 /**
- * Has the running broker read its settings again, and tells what has changed. Exit codes: 0 read, 1
- * refused, and nothing has changed, 2 wrong flags.
+ * Has the running broker read its settings again, and tells what has changed. Where the program was
+ * replaced since, or with `--hand-over`, the broker starts a successor and hands everything over.
+ * Exit codes: 0 done, 1 refused, and all is as before, 2 wrong flags.
  */
 export const reload: Command = (context) =>
   askBroker(context, {
     action: 'reload',
     flags: [],
+    switches: ['hand-over'],
     usage: USAGE,
     timeoutMs: LONG_CONTROL_TIMEOUT_MS,
-    question: () => ({ action: 'reload' }),
-    show,
+    question: (_, switches) => ({ action: 'reload', handOver: switches.has('hand-over') }),
+    show: (result) => (result.kind === 'settings' ? showSettings(result) : showSuccessor(result)),
   });
 
-function show({ changed, needRestart, warnings }: ReloadedSettings): string {
+function showSuccessor({ pid, programVersion }: HandedOver): string {
+  return `handed over to version ${programVersion}, process ${pid}\n`;
+}
+
+function showSettings({ changed, needRestart, warnings }: ReloadedSettings): string {
   const lines = [
     ...changed.map(({ name, from, to }) =>
       from === undefined || to === undefined

@@ -5,9 +5,11 @@ import { systemRandom } from '../base/secret.ts';
 import { type RunningBroker, StartFailure, startBroker } from '../broker.ts';
 import { readConfigFile } from '../config/read-file.ts';
 import { loadConfig } from '../config.ts';
+import { succeedBroker } from '../succession.ts';
 import { createServiceManager } from '../systemd/service-manager.ts';
 import { announce } from './announce.ts';
 import { type Command, EXIT } from './command.ts';
+import { createStarter, readInheritance } from './successor.ts';
 
 /** What a step of a migration may take at most; a large store is read and written whole. */
 const MIGRATION_MS = 10 * 60_000;
@@ -39,18 +41,27 @@ export const serve: Command = async (context) => {
   context.onHangUp(() => void started.promise.then((broker) => broker.reload()));
   const manager = createServiceManager({ env: context.env, pid: process.pid, log });
   try {
-    const broker = await startBroker(config, {
-      ...{ log, clock: systemClock, random: systemRandom },
+    const parts = {
+      ...{ log, clock: systemClock, random: systemRandom, pid: process.pid },
       onMigration: () => manager.extendTimeout(MIGRATION_MS),
+      starter: createStarter(context, manager),
       readConfig,
-    });
+    };
+    const inheritance = await readInheritance(context);
+    const broker =
+      inheritance === undefined
+        ? await startBroker(config, parts)
+        : await succeedBroker(config, parts, inheritance);
     started.resolve(broker);
     if (manager.present) {
-      void announce({ broker, manager, clock: systemClock, log }, context.stopAsked);
+      const ended = Promise.race([context.stopAsked, broker.succeeded]);
+      void announce({ broker, manager, clock: systemClock, log }, ended);
     }
-    const signal = await context.stopAsked;
-    manager.stopping();
-    log.info('process.stopping', { signal });
+    const signal = await Promise.race([context.stopAsked, broker.left]);
+    if (signal !== undefined) {
+      manager.stopping();
+      log.info('process.stopping', { signal });
+    }
     await broker.stop();
     log.info('process.stopped');
     return EXIT.stopped;

@@ -11,6 +11,9 @@ import {
   type ControlFilter,
   type ControlQuestion,
   type ControlResults,
+  type HandedOver,
+  type HandOverAnswer,
+  type HandOverQuestion,
   type ReloadedSettings,
   type Revoked,
   type RevokeTarget,
@@ -31,8 +34,15 @@ export interface ControlActionsOptions extends ExamineParts {
   readonly store: Pick<Store, 'listings' | 'grants' | 'sealed'>;
   readonly keyring: Pick<Keyring, 'adopt' | 'currentKeyId'>;
   readonly sessions: Pick<SessionRegistry, 'activity' | 'endGrant' | 'endSession'>;
-  /** Reads the settings again; a failure is all sentences about why nothing has changed. */
-  readonly reload: () => Promise<Result<ReloadedSettings, readonly string[]>>;
+  /**
+   * Reads the settings again, or hands over to another program; a failure is all sentences about
+   * why nothing has changed.
+   */
+  readonly reload: (
+    handOver: boolean,
+  ) => Promise<Result<ReloadedSettings | HandedOver, readonly string[]>>;
+  /** What a successor of this broker asks. */
+  readonly handOver: (question: HandOverQuestion) => Promise<Result<HandOverAnswer, ControlFault>>;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -51,8 +61,10 @@ export function createControlActions(options: ControlActionsOptions): ControlAct
         return ok(await rotateKey(options, question.key));
       case 'examine':
         return ok(await examine(options));
+      case 'hand_over':
+        return options.handOver(question);
       case 'reload': {
-        const reloaded = await options.reload();
+        const reloaded = await options.reload(question.handOver);
         return reloaded.ok ? reloaded : err(refusal(reloaded.error));
       }
     }

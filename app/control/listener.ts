@@ -43,6 +43,8 @@ export interface ControlListenerOptions {
 export interface ControlListener {
   /** A successor's socket takes its public name. */
   publish(): void;
+  /** Whether it has its public name still. */
+  isPublic(): boolean;
   /** Hears nobody any more and removes the socket. */
   stop(): Promise<void>;
 }
@@ -75,6 +77,7 @@ export async function listenControl(options: ControlListenerOptions): Promise<Co
   if (options.succeeds !== true) publish();
   return {
     publish,
+    isPublic: socket.isPublic,
     async stop() {
       socket.remove();
       const closed = once(server, 'close');

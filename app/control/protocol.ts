@@ -42,8 +42,32 @@ export type ControlQuestion =
   | { readonly action: 'grants'; readonly filter: ControlFilter }
   | { readonly action: 'revoke'; readonly target: RevokeTarget }
   | { readonly action: 'rotate_key'; readonly key: Secret | undefined }
-  | { readonly action: 'reload' }
+  | { readonly action: 'reload'; readonly handOver: boolean }
+  | HandOverQuestion
   | { readonly action: 'examine' };
+
+/** What a successor asks of the broker that has started it. */
+export type HandOverQuestion = {
+  readonly action: 'hand_over';
+  /** Of the successor. */
+  readonly pid: number;
+  readonly programVersion: string;
+} & (
+  | {
+      /** It is ready, and wants the duties. */ readonly step: 'release';
+      readonly storePath: string;
+    }
+  | { /** It has them, and the sockets. */ readonly step: 'done' }
+);
+
+/** Another process is the broker now. */
+export interface HandedOver {
+  readonly kind: 'handed_over';
+  readonly pid: number;
+  readonly programVersion: string;
+}
+
+export type HandOverAnswer = HandedOver | { readonly kind: 'released' };
 
 /** A session as it is shown; times are epoch milliseconds. */
 export interface ShownSession {
@@ -135,7 +159,8 @@ export interface ControlResults {
   readonly revoke: Revoked;
   readonly rotate_key: KeyRotated;
   readonly examine: Examined;
-  readonly reload: ReloadedSettings;
+  readonly reload: ReloadedSettings | HandedOver;
+  readonly hand_over: HandOverAnswer;
 }
 
 /** Why a question got no result; `message` is a sentence for the one who asked. */

@@ -28,7 +28,9 @@ export function readQuestion(line: string): Result<ControlQuestion, ControlFault
   }
   if (action === 'revoke') return readTarget(asObject(value.target));
   if (action === 'rotate_key') return readKey(value.key);
-  if (action === 'reload' || action === 'examine') return ok({ action });
+  if (action === 'examine') return ok({ action });
+  if (action === 'reload') return ok({ action, handOver: value.handOver === true });
+  if (action === 'hand_over') return readHandOver(value);
   if (action !== 'sessions' && action !== 'grants') {
     return err({ kind: 'unknown_action', message: 'This broker knows no such action.' });
   }
@@ -51,6 +53,17 @@ function readKey(key: unknown): Result<ControlQuestion, ControlFault> {
   return typeof key === 'string' && /^[A-Za-z0-9+/]{43}=$/.test(key)
     ? ok({ action: 'rotate_key', key: new Secret(key) })
     : malformed('A store key is 32 bytes in base64.');
+}
+
+function readHandOver(question: Readonly<Record<string, unknown>>): ReturnType<typeof readKey> {
+  const { step, pid, programVersion, storePath } = question;
+  const action = 'hand_over';
+  if (typeof pid === 'number' && isName(programVersion)) {
+    if (step === 'done') return ok({ action, step, pid, programVersion });
+    if (step === 'release' && isName(storePath))
+      return ok({ action, step, pid, programVersion, storePath });
+  }
+  return malformed('A hand-over names its step, a process, a programVersion and a store.');
 }
 
 function readTarget(

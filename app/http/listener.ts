@@ -30,6 +30,8 @@ export interface HttpListener {
   readonly port: number | undefined;
   /** A successor's socket takes the public name; until then nobody finds it. */
   publish(): void;
+  /** Whether it can be found where it should be. */
+  isPublic(): boolean;
   /** No new connections, and the name is taken away; resolves when all answers are out. */
   drain(): Promise<void>;
   /** Ends every connection. */
@@ -47,14 +49,17 @@ export async function listenHttp(
 ): Promise<HttpListener> {
   const socket = await bind(app, address, succeeds);
   if (!succeeds) socket?.publish();
+  let drained: Promise<void> | undefined;
   const actual = address.kind === 'tcp' ? { ...address, port: app.server?.port ?? 0 } : address;
   return {
     address: shownAddress(actual),
     port: actual.kind === 'tcp' ? actual.port : undefined,
     publish: () => socket?.publish(),
-    async drain() {
+    isPublic: () => socket?.isPublic() ?? true,
+    drain() {
       socket?.remove();
-      await app.server?.stop(false);
+      drained ??= Promise.resolve(app.server?.stop(false));
+      return drained;
     },
     async close() {
       socket?.remove();

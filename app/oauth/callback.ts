@@ -44,6 +44,8 @@ export function callbackEndpoint(parts: AuthorizationServerParts): AnyElysia {
 
 async function comeBack(request: Request, parts: AuthorizationServerParts): Promise<Response> {
   const answer = forgeAnswerOf(queryOf(request));
+  // Another broker makes the token calls from now on; nothing is taken, so it can go on from here.
+  if (!parts.accountTokens.open) throw new ProblemError({ kind: 'moving' });
   const running = await takeRequest(request, answer.state, parts);
   if (answer.kind === 'error') return forgeRefused(answer.error, running, parts);
   const verifier = parts.keyring.upstreamVerifier(answer.state);

@@ -44,6 +44,8 @@ function problemPage(
 ): Response {
   const response = pages.problem(describeProblem(problem));
   const retryAfterS = problem.kind === 'too_many' ? problem.retryAfterS : RETRY_AFTER_S;
+  // A successor answers within a second or two; the browser repeats the request as it was.
+  if (problem.kind === 'moving') response.headers.set('refresh', '1');
   if (response.status === 503 || response.status === 429) {
     response.headers.set('retry-after', String(retryAfterS));
   }

@@ -30,7 +30,7 @@ export interface AuthorizationServerParts {
     | 'grants'
     | 'tokens'
   >;
-  readonly accountTokens: Pick<AccountTokens, 'signIn'>;
+  readonly accountTokens: Pick<AccountTokens, 'signIn' | 'open'>;
   readonly forge: Pick<Forge, 'authorizationUrl'>;
   readonly keyring: Keyring;
   readonly clock: Clock;

@@ -25,6 +25,8 @@ export type Problem =
       readonly forgeHost: string;
       readonly backUrl: string;
     }
+  /** The program is being replaced; the same request, made again, meets the new one. */
+  | { readonly kind: 'moving' }
   | { readonly kind: 'store_away'; readonly retryUrl: string | null }
   | { readonly kind: 'too_many'; readonly retryAfterS: number };
 
@@ -101,6 +103,7 @@ export function describeProblem(problem: Problem): ProblemView {
     case 'forge_away':
     case 'forge_misconfigured':
     case 'account_refused':
+    case 'moving':
     case 'store_away':
     case 'too_many':
       return describeOutsideProblem(problem);
@@ -113,6 +116,7 @@ type OutsideProblem = Extract<
   {
     kind:
       | 'sign_in_refused'
+      | 'moving'
       | 'forge_away'
       | 'forge_misconfigured'
       | 'account_refused'
@@ -159,6 +163,10 @@ function describeOutsideProblem(problem: OutsideProblem): ProblemView {
         [{ href: problem.backUrl, label: 'Back to the application' }],
       );
     }
+    case 'moving':
+      return page(503, 'One moment', [
+        'This server is being replaced by a newer one. This page tries again by itself.',
+      ]);
     case 'store_away':
       return page(
         503,

@@ -1,4 +1,4 @@
-import { type Cancel, within } from '../base/clock.ts';
+import { type Cancel, sleep, within } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Digest } from '../base/secret.ts';
 import type { SessionRow } from '../store/sessions.ts';
@@ -20,6 +20,8 @@ export interface SessionMap {
   find(idDigest: Digest, owner: SessionOwner): Promise<Session | undefined>;
   /** Begins to forget what nobody needs. */
   start(): Cancel;
+  /** Ends each when nothing of it is under way, for `graceMs` at most. */
+  leave(graceMs: number): Promise<void>;
   /** Ends all with the broker. */
   stop(drainMs: number): Promise<void>;
 }
@@ -36,6 +38,9 @@ const ROOM_WAIT_MS_MAX = 5_000;
 
 /** Rows that could not be deleted and are remembered; prune takes them when their time has come. */
 const UNDELETED_MAX = 10_000;
+
+/** How often it is looked for what has ended, while another broker has taken over. */
+const LEAVE_LOOK_MS = 100;
 
 /** How often it is looked for sessions of which only the row is needed. */
 export const SWEEP_MS = 30_000;
@@ -87,6 +92,12 @@ export function createSessionMap(parts: SessionMapParts, renewal: Renewal): Sess
     return started;
   };
 
+  /** Whether its row is as it was: who ended its grant did so with another broker. */
+  const carriesOn = async (digest: Digest, { owner }: Session): Promise<boolean> => {
+    const row = await store.sessions.find(digest).catch(() => undefined);
+    return row?.grantId === owner.grantId;
+  };
+
   const forget = (): void => {
     for (const [digest, session] of all) {
       if (session.unusedFor(ttlMs)) void session.finish('expired');
@@ -113,6 +124,17 @@ export function createSessionMap(parts: SessionMapParts, renewal: Renewal): Sess
       return undefined;
     },
     start: () => clock.every(SWEEP_MS, forget),
+    async leave(graceMs) {
+      const until = clock.now() + graceMs;
+      while (all.size > 0 && clock.now() < until) {
+        for (const [digest, session] of all) {
+          const isBusy = session.unusedSince === undefined;
+          if (isBusy && (await carriesOn(digest, session))) continue;
+          void session.finish('stopping');
+        }
+        await sleep(clock, LEAVE_LOOK_MS);
+      }
+    },
     async stop(drainMs) {
       const drained = [...all.values()].map((session) => session.drain(drainMs));
       // A process in an uninterruptible wait cannot be ended by anyone.

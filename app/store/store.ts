@@ -48,6 +48,13 @@ export interface Store {
   writable(): Promise<boolean>;
   /** Whether the file can be read at this moment. */
   answers(): Promise<boolean>;
+  /**
+   * Makes this process the one broker of the store; throws `StoreOpenError` while another is. A
+   * store that was opened with `lock: 'later'` has two brokers until then.
+   */
+  takeLock(): void;
+  /** Lets a successor take it; what this process still has to write for its open requests it may. */
+  releaseLock(): void;
   /** Writes the gathered last uses, closes the files and releases the lock. May be called twice. */
   close(): Promise<void>;
 }
@@ -62,6 +69,8 @@ export interface StoreOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly retention: Retention;
+  /** `later`: by a successor, beside the broker that has the lock and hands it over. */
+  readonly lock?: 'now' | 'later';
   /** Called before each step of a migration. */
   readonly onMigration?: (name: string) => void;
   /** Pages of 4 KiB at which the store counts as full; absent: what the disk holds. */
@@ -79,7 +88,7 @@ export function openStore(options: StoreOptions): Store {
   try {
     if (path !== ':memory:') {
       makeDirectory(path);
-      lock = lockStore(path);
+      if (options.lock !== 'later') lock = lockStore(path);
       makePrivateFile(path);
     }
     database = openDatabase(path, options.pagesMax);
@@ -96,9 +105,10 @@ export function openStore(options: StoreOptions): Store {
 
 function createStore(
   database: Database,
-  lock: StoreLock | undefined,
+  firstLock: StoreLock | undefined,
   options: StoreOptions,
 ): Store {
+  let lock = firstLock;
   const { keyring, clock, log, metrics, forgeOrigin } = options;
   const connection = createConnection(database, (error) => {
     metrics.storeFailures.inc({ kind: error.kind });
@@ -129,6 +139,13 @@ function createStore(
     }
   };
   return {
+    takeLock() {
+      if (options.path !== ':memory:') lock ??= lockStore(options.path);
+    },
+    releaseLock() {
+      lock?.release();
+      lock = undefined;
+    },
     clients: createClients(context),
     accounts: createAccounts(context),
     browserSessions: createBrowserSessions(context),

@@ -33,6 +33,7 @@ export const UPSTREAM_REFRESH = 'eyJ1cHN0cmVhbS1yZWZyZXNo.canary';
 
 /** Forgejo and the tokens of its accounts, as far as a sign-in goes; a test decides what happens. */
 export class ForgeDouble {
+  open = true;
   user = { id: 7, login: 'alice', isAdmin: false };
   failure: SignInFailure | undefined;
   readonly exchanges: { readonly code: string; readonly codeVerifier: string }[] = [];
