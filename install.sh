@@ -1190,16 +1190,20 @@ caddy_site() {
   sed -e "s|@HOST@|$PUBLIC_HOST|g" -e "s|@ORIGIN@|$PUBLIC_URL|g" -e "s|@TLS@|$site_tls|" "$1/caddy/fjmcp-broker.caddy"
 }
 
+# Caddy would take a second site of the same name, and lead to the first of them.
+check_name() {
+  [ -z "$NO_CADDY" ] && has caddy && [ "$(caddy_state)" = foreign ] || return 0
+  if as_caddy caddy adapt --adapter caddyfile --config "$CADDY_FILE" 2>/dev/null |
+    grep -q "\"host\":\[[^]]*\"$(printf '%s' "$PUBLIC_HOST" | sed 's/[.]/[.]/g')\""; then
+    die $CADDY "Caddy's Caddyfile serves $PUBLIC_HOST already." \
+      'Give the broker a name of its own, or use --no-caddy'
+  fi
+}
+
 # Tries the whole configuration beside the one in use, as the user that Caddy runs as: as root it
 # would make log files that Caddy could not write to later.
 check_caddy() {
   [ -z "$NO_CADDY" ] && has caddy && [ "$(caddy_state)" = foreign ] || return 0
-  # Caddy would take both sites and lead to the first of them.
-  if as_caddy caddy adapt --adapter caddyfile --config "$CADDY_FILE" 2>/dev/null |
-    grep -q "\"host\":\[[^]]*\"$PUBLIC_HOST\""; then
-    die $CADDY "Caddy's Caddyfile serves $PUBLIC_HOST already." \
-      'Give the broker a name of its own, or use --no-caddy'
-  fi
   caddy_try=$CADDY_DIR/.fjmcp-broker-try
   caddy_site "$NEW_PROGRAM" >"$caddy_try.caddy"
   { cat "$CADDY_FILE" && printf '\nimport %s\n' "$caddy_try.caddy"; } >"$caddy_try"
@@ -1404,7 +1408,7 @@ start_units() {
   step 'Starting fjmcp-broker'
   systemctl start fjmcp-broker.service || :
   healthy "$VERSION" || {
-    journalctl -u fjmcp-broker -n 10 --no-pager -o cat >&2 2>/dev/null || :
+    journalctl _SYSTEMD_UNIT=fjmcp-broker.service -n 5 --no-pager -o cat >&2 2>/dev/null || :
     die $HEALTH "fjmcp-broker is installed and not healthy: $HEALTH_SAYS." \
       'See journalctl -u fjmcp-broker; run this again when the reason is gone'
   }
@@ -1443,6 +1447,7 @@ do_install() {
   look_at_forgejo
   gather_answers
   look_at_ports
+  check_name
   look_at_dns
   make_temporary
   take_lock

@@ -164,9 +164,17 @@ describeUnderShells('a refusal of the installer', (shell) => {
   });
 
   it('8: a Caddyfile that does not go together with ours', async () => {
-    machine.write('etc/caddy/Caddyfile', '# broken\nmcp.example.org {\n}\n');
+    machine.write('etc/caddy/Caddyfile', 'www.example.org {\n\tbroken\n}\n');
     machine.fact('caddy.service', 'active');
-    await expectRefusal(8, /ambiguous site definition.*--no-caddy/, ['--offline', offline]);
+    await expectRefusal(8, /unrecognized directive: broken.*--no-caddy/, ['--offline', offline]);
+  });
+
+  it('8: a Caddyfile that serves the name already, also with --dry-run', async () => {
+    machine.write('etc/caddy/Caddyfile', 'mcp.example.org {\n}\n');
+    machine.fact('caddy.service', 'active');
+    for (const more of [[], ['--dry-run']]) {
+      await expectRefusal(8, 'serves mcp.example.org already', ['--offline', offline, ...more]);
+    }
   });
 
   it('9: a package that cannot be had', async () => {
@@ -191,7 +199,8 @@ describeUnderShells('a refusal of the installer', (shell) => {
     });
     await holder.stdout.getReader().read();
     await expectRefusal(13, 'another installer', ['--offline', offline]);
-    await holder.stdin.end('\n');
+    holder.stdin.write('\n');
+    await holder.stdin.end();
     await holder.exited;
   });
 

@@ -72,6 +72,9 @@ case " $* " in *' -s '*) echo 'Inst caddy (2.6.2-5 Debian:12)'; exit 0 ;; esac
 const CADDY = `
 for file; do :; done
 if [ "$1" = validate ] && grep -q broken "$file"; then
-  echo 'Error: ambiguous site definition: https://mcp.example.org' >&2; exit 1
+  echo 'Error: unrecognized directive: broken' >&2; exit 1
+fi
+if [ "$1" = adapt ] && grep -q 'mcp.example.org' "$file"; then
+  echo '{"match":[{"host":["www.example.org","mcp.example.org"]}]}'
 fi
 `;
