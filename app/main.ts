@@ -2,6 +2,7 @@ import { createLog, type Log } from './base/log.ts';
 import { ownRevision, VERSION } from './base/version.ts';
 import { type Command, EXIT, type ExitCode } from './command/command.ts';
 import { withInstalledPlaces } from './command/installed.ts';
+import { USAGE, type UsedCommand, usageText } from './command/usage.ts';
 import { settingsHelp } from './config/help.ts';
 
 interface CommandEntry {
@@ -73,7 +74,7 @@ const DEFAULT_COMMAND = 'serve';
 /** Runs the command that the arguments name and gives the exit code of the process. */
 async function main(argv: readonly string[], control: ProcessControl): Promise<ExitCode> {
   const [first = DEFAULT_COMMAND] = argv;
-  if (argv.includes('--help') || argv.includes('-h')) return say(helpText());
+  if (argv.includes('--help') || argv.includes('-h')) return say(helpOf(first));
   if (argv.includes('--version')) return say(`fjmcp-broker ${VERSION} (${ownRevision()})\n`);
   const isNamed = !first.startsWith('-');
   const name = isNamed ? first : DEFAULT_COMMAND;
@@ -144,14 +145,21 @@ function say(text: string): ExitCode {
   return EXIT.stopped;
 }
 
+/** Behind a command, its own help; else all there is. */
+function helpOf(command: string): string {
+  return Object.hasOwn(USAGE, command) ? usageText(command as UsedCommand) : helpText();
+}
+
 function helpText(): string {
-  const commands = commandsForPeople().map(([name, help]) => `  ${name.padEnd(10)}${help}`);
+  const commands = commandsForPeople().map(([name, help]) => `  ${name.padEnd(12)}${help}`);
   return [
     `fjmcp-broker ${VERSION}: signs MCP clients in with Forgejo and gives each a forgejo-mcp.`,
     '',
     'Usage: fjmcp-broker [COMMAND] [--flag VALUE ...] | --help | --version',
     '',
     ...commands,
+    '',
+    'fjmcp-broker COMMAND --help tells the flags of a command.',
     '',
     settingsHelp(),
     'Exit codes: 0 stopped as asked, 1 failed, 2 wrong configuration.',

@@ -3,7 +3,7 @@ import { systemClock } from '../base/clock.ts';
 import { backUp, backupDirectoryOf } from '../store/backup.ts';
 import { StoreOpenError } from '../store/store-error.ts';
 import { type Command, EXIT } from './command.ts';
-import { type FlagTable, readFlags, tellUsage } from './flags.ts';
+import { readFlags, tellUsage } from './flags.ts';
 import { shownCount, shownJson, shownSize } from './shown.ts';
 import { findStore } from './store-place.ts';
 
@@ -11,27 +11,19 @@ import { findStore } from './store-place.ts';
 const KEEP_DEFAULT = 14;
 const KEEP_MAX = 10_000;
 
-const TABLE: FlagTable<'directory' | 'keep', never> = {
-  command: 'backup',
-  usage: '[--directory DIR] [--keep N] [--json] [--config FILE] [--store-path FILE]',
-  texts: ['directory', 'keep'],
-  switches: [],
-  settings: ['store-path'],
-};
-
 /**
  * Copies the store into a directory, while the broker runs or not, and deletes the oldest copies
  * beyond `--keep`. Exit codes: 0 copied, 1 not copied, 2 wrong flags or settings.
  */
 export const backup: Command = async (context) => {
-  const flags = readFlags(context, TABLE);
+  const flags = readFlags(context, 'backup');
   const keep = flags.ok ? Number(flags.value.texts.keep ?? KEEP_DEFAULT) : 0;
   if (!flags.ok) {
-    tellUsage(context, TABLE, flags.error);
+    tellUsage(context, 'backup', flags.error);
     return EXIT.badConfiguration;
   }
   if (!Number.isInteger(keep) || keep < 1 || keep > KEEP_MAX) {
-    tellUsage(context, TABLE, `--keep takes a number from 1 to ${KEEP_MAX}.`);
+    tellUsage(context, 'backup', `--keep takes a number from 1 to ${KEEP_MAX}.`);
     return EXIT.badConfiguration;
   }
   const store = findStore(context, flags.value.settings, []);
@@ -45,7 +37,9 @@ export const backup: Command = async (context) => {
     const made = backUp({ storePath, directory, keep, nowMs: systemClock.now() });
     const { path, bytes, deleted } = made;
     const gone = deleted.length === 0 ? '' : `, ${shownCount(deleted.length, 'older one')} deleted`;
-    context.print(flags.value.json ? shownJson(made) : `${path} (${shownSize(bytes)})${gone}\n`);
+    context.print(
+      flags.value.switches.has('json') ? shownJson(made) : `${path} (${shownSize(bytes)})${gone}\n`,
+    );
     return EXIT.stopped;
   } catch (error) {
     if (!(error instanceof StoreOpenError)) throw error;

@@ -13,17 +13,10 @@ import { machineParts } from '../doctor/machine.ts';
 import type { DoctorParts, TestLogin } from '../doctor/parts.ts';
 import { backupDirectoryOf } from '../store/backup.ts';
 import { type Command, type CommandContext, EXIT, type ExitCode } from './command.ts';
-import { type FlagTable, readFlags, tellUsage } from './flags.ts';
+import { readFlags, tellUsage } from './flags.ts';
 import { shownJson } from './shown.ts';
 
-const TABLE: FlagTable<'login' | 'backups', never> = {
-  command: 'doctor',
-  usage: '[--login FILE|-] [--json] [--backups DIR] [--config FILE] [any setting as its flag]',
-  texts: ['login', 'backups'],
-  switches: [],
-  settings: Object.values(SETTINGS).map(({ name }) => flagOf(name).slice(2)),
-};
-
+const ALL_SETTINGS = Object.values(SETTINGS).map(({ name }) => flagOf(name).slice(2));
 const STDIN = '-';
 const LOGIN_LINES = 'two lines, the login and its password';
 
@@ -32,15 +25,16 @@ const LOGIN_LINES = 'two lines, the login and its password';
  * all is well, or there are warnings alone, 1 something is wrong, 2 wrong flags or settings.
  */
 export const doctor: Command = async (context) => {
-  const flags = readFlags(context, TABLE);
+  const flags = readFlags(context, 'doctor', ALL_SETTINGS);
   if (!flags.ok) {
-    tellUsage(context, TABLE, flags.error);
+    tellUsage(context, 'doctor', flags.error);
     return EXIT.badConfiguration;
   }
-  const { texts, json, settings } = flags.value;
+  const { texts, switches, settings } = flags.value;
+  const json = switches.has('json');
   const login = await readLogin(context, texts.login);
   if (!login.ok) {
-    tellUsage(context, TABLE, login.error);
+    tellUsage(context, 'doctor', login.error);
     return EXIT.badConfiguration;
   }
   const loaded = loadConfig({

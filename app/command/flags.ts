@@ -1,75 +1,76 @@
 import { parseArgs } from 'node:util';
 import { err, ok, type Result } from '../base/result.ts';
 import type { CommandContext } from './command.ts';
+import { type CommandUsage, USAGE, type UsedCommand, usageLine } from './usage.ts';
 
-/** What a command takes. */
-export interface FlagTable<Text extends string, Switch extends string> {
-  /** The command's name. */
-  readonly command: string;
-  /** The flags as they are shown after a mistake. */
-  readonly usage: string;
-  /** Its own flags with a value. */
-  readonly texts: readonly Text[];
-  /** Its own flags without a value, beside `--json`. */
-  readonly switches: readonly Switch[];
-  /** Settings that it reads, by their flags; `config` is always among them. */
-  readonly settings: readonly string[];
-  /** What its arguments without a flag are called, in their order. */
-  readonly names?: readonly string[];
-}
+type FlagOf<C extends UsedCommand> = (typeof USAGE)[C]['flags'][number];
+/** Names of a command's flags with a value. */
+export type TextOf<C extends UsedCommand> = Extract<FlagOf<C>, { readonly value: string }>['name'];
+/** Names of a command's flags without one. */
+export type SwitchOf<C extends UsedCommand> = Exclude<
+  FlagOf<C>,
+  { readonly value: string }
+>['name'];
 
-export interface Flags<Text extends string, Switch extends string> {
-  readonly texts: Readonly<Partial<Record<Text, string>>>;
-  readonly switches: ReadonlySet<Switch>;
-  readonly json: boolean;
+export interface Flags<C extends UsedCommand> {
+  readonly texts: Readonly<Partial<Record<TextOf<C>, string>>>;
+  readonly switches: ReadonlySet<SwitchOf<C>>;
   /** The flags that are settings, to be read as such. */
   readonly settings: readonly string[];
+  /** What was given without a flag. */
   readonly names: readonly string[];
 }
 
-/** Reads the arguments of a command; a failure is a sentence. */
-export function readFlags<Text extends string, Switch extends string>(
+/**
+ * Reads the arguments of a command; a failure is a sentence. `settings` takes the place of the
+ * usage's own where a command reads more of them than its usage can name.
+ */
+export function readFlags<C extends UsedCommand>(
   { argv }: Pick<CommandContext, 'argv'>,
-  table: FlagTable<Text, Switch>,
-): Result<Flags<Text, Switch>, string> {
-  const settings = ['config', ...table.settings];
-  const names = table.names ?? [];
-  const text = (name: string) => [name, { type: 'string' as const }] as const;
-  const flag = (name: string) => [name, { type: 'boolean' as const }] as const;
+  command: C,
+  settings: readonly string[] = USAGE[command].settings,
+): Result<Flags<C>, string> {
+  const { flags, names = [] }: CommandUsage = USAGE[command];
+  const read = ['config', ...settings];
+  const options = Object.fromEntries([
+    ...read.map((name) => [name, { type: 'string' }] as const),
+    ...flags.map(({ name, value }) => {
+      const type = value === undefined ? 'boolean' : 'string';
+      return [name, { type }] as const;
+    }),
+  ]);
   try {
-    const { values, positionals } = parseArgs({
-      args: [...argv],
-      options: Object.fromEntries([
-        ...[...settings, ...table.texts].map(text),
-        ...['json', ...table.switches].map(flag),
-      ]),
-      allowPositionals: names.length > 0,
-    });
-    if (positionals.length > names.length) {
-      return err(`"${positionals[names.length]}" is one argument too many.`);
-    }
+    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true });
+    const beyond = positionals[names.length];
+    if (beyond !== undefined) return err(`"${beyond}" is no flag of it.`);
     const given = values as Readonly<Record<string, string | boolean | undefined>>;
+    const on = flags.map(({ name }) => name).filter((name) => given[name] === true);
     return ok({
-      texts: given as Readonly<Partial<Record<Text, string>>>,
-      switches: new Set(table.switches.filter((name) => given[name] === true)),
-      json: given.json === true,
-      settings: settings.flatMap((name) =>
+      texts: given as Flags<C>['texts'],
+      switches: new Set(on as SwitchOf<C>[]),
+      settings: read.flatMap((name) =>
         given[name] === undefined ? [] : [`--${name}=${given[name]}`],
       ),
       names: positionals,
     });
   } catch (error) {
-    return err(error instanceof Error ? error.message : String(error));
+    return err(error instanceof Error ? firstSentence(error.message) : String(error));
   }
 }
 
 /** Tells of a mistake in the arguments, with the usage. */
 export function tellUsage(
   context: Pick<CommandContext, 'printError'>,
-  { command, usage }: Pick<FlagTable<never, never>, 'command' | 'usage'>,
+  command: UsedCommand,
   sentence: string,
 ): void {
   context.printError(
-    `fjmcp-broker ${command}: ${sentence}\n  usage: fjmcp-broker ${command} ${usage}\n`,
+    `fjmcp-broker ${command}: ${sentence}\n  usage: ${usageLine(command)}\n` +
+      `  fjmcp-broker ${command} --help tells more.\n`,
   );
+}
+
+/** What follows is advice for programmers. */
+function firstSentence(message: string): string {
+  return `${message.split(/\. |\n/)[0]?.replace(/\.$/, '')}.`;
 }

@@ -8,18 +8,9 @@ import { findPreviousKey, findStoreKey } from '../config/secret-files.ts';
 import { type Restored, restoreStore } from '../store/restore.ts';
 import { StoreOpenError } from '../store/store-error.ts';
 import { type Command, type CommandContext, EXIT } from './command.ts';
-import { type FlagTable, readFlags, tellUsage } from './flags.ts';
+import { readFlags, tellUsage } from './flags.ts';
 import { shownCount, shownJson } from './shown.ts';
 import { findStore } from './store-place.ts';
-
-const TABLE: FlagTable<never, 'without-key'> = {
-  command: 'restore',
-  usage: 'BACKUP [--without-key] [--json] [--config FILE] [--store-path FILE]',
-  texts: [],
-  switches: ['without-key'],
-  settings: ['store-path', 'store-key-file', 'store-previous-key-file', 'forgejo-url'],
-  names: ['BACKUP'],
-};
 
 const NEEDED = ['forgejoUrl', 'storeKeyFile', 'storePreviousKeyFile'] as const;
 
@@ -28,10 +19,10 @@ const NEEDED = ['forgejoUrl', 'storeKeyFile', 'storePreviousKeyFile'] as const;
  * aside. Exit codes: 0 restored, 1 not restored and nothing changed, 2 wrong flags or settings.
  */
 export const restore: Command = async (context) => {
-  const flags = readFlags(context, TABLE);
+  const flags = readFlags(context, 'restore');
   const [backupPath] = flags.ok ? flags.value.names : [];
   if (!flags.ok || backupPath === undefined) {
-    tellUsage(context, TABLE, flags.ok ? 'it is not said which backup.' : flags.error);
+    tellUsage(context, 'restore', flags.ok ? 'it is not said which backup.' : flags.error);
     return EXIT.badConfiguration;
   }
   const complain = (sentence: string) => context.printError(`fjmcp-broker restore: ${sentence}\n`);
@@ -57,7 +48,7 @@ export const restore: Command = async (context) => {
       keyring: keys.value,
       nowMs: systemClock.now(),
     });
-    context.print(flags.value.json ? shownJson(restored) : show(restored));
+    context.print(flags.value.switches.has('json') ? shownJson(restored) : show(restored));
     return EXIT.stopped;
   } catch (error) {
     if (!(error instanceof StoreOpenError)) throw error;

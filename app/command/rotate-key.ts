@@ -9,19 +9,9 @@ import { readSomeSettings } from '../config/some-settings.ts';
 import { askControl } from '../control/ask.ts';
 import { type KeyRotated, LONG_CONTROL_TIMEOUT_MS } from '../control/protocol.ts';
 import { type Command, type CommandContext, EXIT } from './command.ts';
-import { type FlagTable, readFlags, tellUsage } from './flags.ts';
+import { readFlags, tellUsage } from './flags.ts';
 import { asKeyText, findKeyPlaces, type KeyPlaces, readKeys, writeNewKey } from './key-files.ts';
 import { shownCount, shownJson } from './shown.ts';
-
-const TABLE: FlagTable<never, never> = {
-  command: 'rotate-key',
-  usage:
-    '[--json] [--config FILE] [--control-socket FILE]\n' +
-    '    [--store-key-file FILE --store-previous-key-file FILE]',
-  texts: [],
-  switches: [],
-  settings: ['control-socket', 'store-path', 'store-key-file', 'store-previous-key-file'],
-};
 
 /**
  * Makes a new store key, puts both keys where the next start reads them, and has the running broker
@@ -29,9 +19,9 @@ const TABLE: FlagTable<never, never> = {
  * 0 rotated, 1 not (yet) rotated, 2 wrong flags or settings.
  */
 export const rotateKey: Command = async (context) => {
-  const flags = readFlags(context, TABLE);
+  const flags = readFlags(context, 'rotate-key');
   if (!flags.ok) {
-    tellUsage(context, TABLE, flags.error);
+    tellUsage(context, 'rotate-key', flags.error);
     return EXIT.badConfiguration;
   }
   const complain = (sentence: string) => {
@@ -49,7 +39,9 @@ export const rotateKey: Command = async (context) => {
     return EXIT.failed;
   }
   const { value } = rotated;
-  context.print(flags.value.json ? shownJson({ ...value, ...keys }) : show(value, keys));
+  context.print(
+    flags.value.switches.has('json') ? shownJson({ ...value, ...keys }) : show(value, keys),
+  );
   return value.unreadable === 0 ? EXIT.stopped : EXIT.failed;
 };
 

@@ -89,7 +89,7 @@ describe('backup and restore', () => {
 
   it.each([
     [[], 'it is not said which backup.'],
-    [['one', 'two'], '"two" is one argument too many.'],
+    [['one', 'two'], '"two" is no flag of it.'],
     [['--all'], '--all'],
   ])('restore refuses %p with its usage, and exits 2', async (argv, part) => {
     const { exitCode, errors } = await runCommand(restore, argv, {});

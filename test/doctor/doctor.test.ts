@@ -165,7 +165,7 @@ describe('doctor exits', () => {
     const { exitCode, out, errors } = await runCommand(doctor, argv, env, input);
     expect([exitCode, out]).toEqual([EXIT.badConfiguration, '']);
     expect(errors).toContain(part);
-    expect(errors).toContain('usage: fjmcp-broker doctor [--login FILE|-]');
+    expect(errors).toContain('usage: fjmcp-broker doctor [--login FILE] ');
   });
 });
 
