@@ -98,6 +98,18 @@ describe('the program, started with a wrong configuration', () => {
 });
 
 describe('the program, asked about itself', () => {
+  it('--help behind a command tells of that command, whatever else is said', async () => {
+    for (const argv of [
+      ['doctor', '--help'],
+      ['doctor', '--no-such-flag', '-h'],
+    ]) {
+      const { stdout, stderr, exitCode } = await run(argv);
+      expect([exitCode, stderr]).toEqual([0, '']);
+      expect(stdout).toContain('Usage: fjmcp-broker doctor [--login FILE]');
+      expect(stdout).toContain('Exit codes:\n  0  all is well');
+    }
+  });
+
   it('--help lists commands, settings and exit codes, whatever else is said', async () => {
     for (const argv of [['--help'], ['-h'], ['serve', '--no-such-flag', '--help']]) {
       const { stdout, stderr, exitCode } = await run(argv);

@@ -9,9 +9,7 @@ const HEADING = ['GRANT', 'LOGIN', 'ACCOUNT', 'CLIENT', 'CLIENT ID', 'SCOPE', 'G
 export const grants: Command = (context) =>
   askBroker(context, {
     action: 'grants',
-    flags: ['login', 'client'],
-    usage: '[--login LOGIN] [--client ID] [--json] [--control-socket FILE]',
-    question: ({ login, client }) => ({
+    question: ({ texts: { login, client } }) => ({
       action: 'grants',
       filter: { login, clientId: client },
     }),

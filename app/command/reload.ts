@@ -6,8 +6,6 @@ import {
 import { askBroker } from './ask-broker.ts';
 import type { Command } from './command.ts';
 
-const USAGE = '[--hand-over] [--json] [--control-socket FILE]';
-
 /**
  * Has the running broker read its settings again, and tells what has changed. Where the program was
  * replaced since, or with `--hand-over`, the broker starts a successor and hands everything over.
@@ -16,11 +14,8 @@ const USAGE = '[--hand-over] [--json] [--control-socket FILE]';
 export const reload: Command = (context) =>
   askBroker(context, {
     action: 'reload',
-    flags: [],
-    switches: ['hand-over'],
-    usage: USAGE,
     timeoutMs: LONG_CONTROL_TIMEOUT_MS,
-    question: (_, switches) => ({ action: 'reload', handOver: switches.has('hand-over') }),
+    question: ({ switches }) => ({ action: 'reload', handOver: switches.has('hand-over') }),
     show: (result) => (result.kind === 'settings' ? showSettings(result) : showSuccessor(result)),
   });
 

@@ -222,7 +222,9 @@ describe('revoke', () => {
     const { exitCode, out, errors } = await run('revoke', argv);
     expect([exitCode, out]).toEqual([EXIT.badConfiguration, '']);
     expect(errors).toContain(part);
-    expect(errors).toContain('usage: revoke --grant ID | --session ID | --login LOGIN');
+    expect(errors).toContain(
+      'usage: fjmcp-broker revoke [--grant ID] [--session ID] [--login LOGIN]',
+    );
   });
 });
 
