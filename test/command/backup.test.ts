@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { STORE_KEY_BYTES } from '../../app/base/keyring.ts';
 import { systemRandom } from '../../app/base/secret.ts';
 import { backup } from '../../app/command/backup.ts';
@@ -121,5 +121,22 @@ describe('backup and restore', () => {
     const { exitCode, errors } = await runCommand(restore, ['a-backup'], env);
     expect(exitCode).toBe(EXIT.badConfiguration);
     expect(errors).toContain('--without-key leaves it out');
+  });
+
+  it('leaves nothing of a copy for which there was no room, and older ones as they were', async () => {
+    const { storePath, env } = await running();
+    const before = await runCommand(backup, ['--json'], env);
+    const { path } = JSON.parse(before.out) as { path: string };
+    // Every file that the process writes ends at 16 KiB, as on a full disk; it needs no privilege.
+    const main = Bun.fileURLToPath(new URL('../../app/main.ts', import.meta.url));
+    const full = Bun.spawn(
+      ['sh', '-c', 'ulimit -f 16; exec "$@"', '-', process.execPath, main, 'backup', '--keep=1'],
+      { env: { ...env, PATH: '/usr/bin:/bin' }, stdout: 'pipe', stderr: 'pipe' },
+    );
+    expect(await full.exited).toBe(EXIT.failed);
+    expect(await new Response(full.stderr).text()).toStartWith(
+      `fjmcp-broker backup: The store ${storePath} was not copied: `,
+    );
+    expect(readdirSync(dirname(path))).toEqual([basename(path)]);
   });
 });
