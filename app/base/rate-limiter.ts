@@ -3,10 +3,10 @@ import RateLimiterMemory from 'rate-limiter-flexible/lib/RateLimiterMemory.js';
 import type { Clock } from './clock.ts';
 import type { RateLimitRule } from './rate-limits.ts';
 
-/** What became of a request; `isFirst` is true for the first refusal of a window. */
+/** What became of a request; `beyond` is 1 for the first refusal of a window, then 2, and so on. */
 export type Taken =
   | { readonly kind: 'allowed' }
-  | { readonly kind: 'refused'; readonly retryAfterMs: number; readonly isFirst: boolean };
+  | { readonly kind: 'refused'; readonly retryAfterMs: number; readonly beyond: number };
 
 /** Counts by key, in windows that begin with the first request of a key. */
 export interface RateLimiter {
@@ -59,7 +59,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       return {
         kind: 'refused',
         retryAfterMs: counted.msBeforeNext,
-        isFirst: counted.consumedPoints === count + 1,
+        beyond: counted.consumedPoints - count,
       };
     },
     close() {

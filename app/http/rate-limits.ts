@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import { type Clock, sleep } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { createRateLimiter, type RateLimiter } from '../base/rate-limiter.ts';
@@ -7,6 +7,15 @@ import type { ClientAddresses } from './client-address.ts';
 
 /** Counters of one limit at once; about 2 MB for all limits together. */
 const KEYS_MAX = 10_000;
+
+/**
+ * Who goes on after so many refusals of a window waits for each further one. Otherwise a flood comes
+ * as fast as it is refused, and each refusal takes time from everybody else.
+ */
+const PROMPT_REFUSALS = 20;
+const HOLD_MS = 1000;
+/** Refusals that wait at once; a connection and about 4 KB each. What is beyond is told at once. */
+const HELD_MAX = 1000;
 
 export interface RateLimitOptions {
   /** Read anew for each request; a rule that has changed begins to count from nothing. */
@@ -29,6 +38,17 @@ interface Counting {
 export function createRateLimits(options: RateLimitOptions): RateLimits {
   const { log, metrics } = options;
   const counting = new Map<LimitName, Counting>();
+  let held = 0;
+
+  const hold = async () => {
+    if (held >= HELD_MAX) {
+      metrics.limitsReached.inc({ limit: 'RATE_LIMIT_HELD' });
+      return;
+    }
+    held += 1;
+    await sleep(options.clock, HOLD_MS);
+    held -= 1;
+  };
 
   const take = async (
     limit: LimitName,
@@ -42,7 +62,8 @@ export function createRateLimits(options: RateLimitOptions): RateLimits {
     if (taken.kind === 'allowed') return undefined;
     metrics.rateLimited.inc({ limit });
     const retryAfterS = Math.max(1, Math.ceil(taken.retryAfterMs / 1000));
-    if (taken.isFirst) log.warn('rate.limited', { limit, ...who, retryAfterS });
+    if (taken.beyond === 1) log.warn('rate.limited', { limit, ...who, retryAfterS });
+    if (taken.beyond > PROMPT_REFUSALS) await hold();
     return retryAfterS;
   };
 

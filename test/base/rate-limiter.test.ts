@@ -32,15 +32,15 @@ describe('a rate limiter', () => {
     expect(await take('b')).toBe('allowed');
   });
 
-  it('tells when to come again, and which refusal is the first of a window', async () => {
+  it('tells when to come again, and how often a key was refused in its window', async () => {
     const { made } = limiter({ count: 1, windowMs: 60_000 });
     await made.take('a');
     setSystemTime(START + 45_000);
-    expect(await made.take('a')).toEqual({ kind: 'refused', retryAfterMs: 15_000, isFirst: true });
-    expect(await made.take('a')).toMatchObject({ isFirst: false });
+    expect(await made.take('a')).toEqual({ kind: 'refused', retryAfterMs: 15_000, beyond: 1 });
+    expect(await made.take('a')).toMatchObject({ beyond: 2 });
     setSystemTime(START + 60_000);
     expect(await made.take('a')).toEqual({ kind: 'allowed' });
-    expect(await made.take('a')).toMatchObject({ kind: 'refused', isFirst: true });
+    expect(await made.take('a')).toMatchObject({ kind: 'refused', beyond: 1 });
   });
 
   it('still refuses a millisecond before its window is over', async () => {

@@ -9,6 +9,7 @@ import { NO_RATE_LIMITS } from '../support/rate-limits.ts';
 function limits(first: Partial<RateLimitRules>) {
   const log = createMemoryLog();
   const metrics = createMetrics();
+  const clock = new FakeClock();
   let rules: RateLimitRules = { ...NO_RATE_LIMITS, ...first };
   const made = createRateLimits({
     rules: () => rules,
@@ -16,7 +17,7 @@ function limits(first: Partial<RateLimitRules>) {
     addresses: {
       of: ({ headers }) => ({ text: headers.get('from'), subscriber: headers.get('from') ?? '' }),
     },
-    clock: new FakeClock(),
+    clock,
     log: log.log,
     metrics,
   });
@@ -25,7 +26,7 @@ function limits(first: Partial<RateLimitRules>) {
   };
   const from = (address: string) =>
     new Request('http://localhost/', { headers: { from: address } });
-  return { ...made, from, change, log, metrics };
+  return { ...made, from, change, log, metrics, clock };
 }
 
 const TWO = { count: 2, windowMs: 60_000 };
@@ -64,6 +65,43 @@ describe('rate limits', () => {
     expect(log.of('rate.limited')).toMatchObject([
       { level: 'warn', limit: 'register', address: '192.0.2.1' },
     ]);
+  });
+
+  it('refuse at once twenty times, and let who goes on wait a second for each refusal', async () => {
+    const { byAddress, from, clock } = limits({ register: TWO });
+    const register = (address = 'a') => byAddress('register', from(address));
+    for (let n = 0; n < 22; n += 1) await register();
+    let answered = 0;
+    const waiting = [register(), register()].map((asked) =>
+      asked.then((seconds) => {
+        answered += 1;
+        return seconds;
+      }),
+    );
+    // Another address is neither refused nor kept waiting.
+    expect(await register('b')).toBeUndefined();
+    clock.advance(999);
+    expect(await register('b')).toBeUndefined();
+    expect(answered).toBe(0);
+    clock.advance(1);
+    expect(await Promise.all(waiting)).toEqual([expect.any(Number), expect.any(Number)]);
+  });
+
+  it('let a thousand refusals wait and no more: the one beyond comes at once', async () => {
+    const { byAddress, from, clock, metrics } = limits({ register: TWO });
+    const register = () => byAddress('register', from('a'));
+    for (let n = 0; n < 22; n += 1) await register();
+    const waiting = Array.from({ length: 1000 }, register);
+    expect(await register()).toBeNumber();
+    const { values } = await metrics.limitsReached.get();
+    expect(values).toEqual([{ labels: { limit: 'RATE_LIMIT_HELD' }, value: 1 }]);
+    clock.advance(1000);
+    await Promise.all(waiting);
+    const after = register();
+    await byAddress('register', from('b'));
+    clock.advance(1000);
+    expect(await after).toBeNumber();
+    expect((await metrics.limitsReached.get()).values).toMatchObject([{ value: 1 }]);
   });
 
   it('follow their rules as soon as those change, and keep counting where they do not', async () => {
