@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { keyIdOf } from '../base/keyring.ts';
 import { err, ok, type Result } from '../base/result.ts';
@@ -8,6 +8,9 @@ import { readConfigFile } from '../config/read-file.ts';
 import { readSomeSettings } from '../config/some-settings.ts';
 import { askControl } from '../control/ask.ts';
 import { type KeyRotated, LONG_CONTROL_TIMEOUT_MS } from '../control/protocol.ts';
+import { lockStore, type StoreLock } from '../store/lock.ts';
+import { ownLike } from '../store/owner.ts';
+import { StoreOpenError } from '../store/store-error.ts';
 import { type Command, type CommandContext, EXIT } from './command.ts';
 import { readFlags, tellUsage } from './flags.ts';
 import { asKeyText, findKeyPlaces, type KeyPlaces, readKeys, writeNewKey } from './key-files.ts';
@@ -58,7 +61,32 @@ function findPlaces(
   return keys.ok ? ok({ socket: socket.value, keys: keys.value }) : err([keys.error]);
 }
 
+/** Two at once would each write a key that the other one does not know: one after the other. */
 async function rotate(socket: string, places: KeyPlaces): Promise<Result<KeyRotated, string>> {
+  const running = await ask(socket, undefined);
+  if (!running.ok) return running;
+  const lock = lockRotation(socket);
+  if (lock === undefined) return err('Another rotation goes on now.');
+  try {
+    return await rotateAlone(socket, places);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Beside the socket: whoever may write there may rotate. It ends with this process. */
+function lockRotation(socket: string): StoreLock | undefined {
+  try {
+    const lock = lockStore(`${socket}.rotation`);
+    ownLike(`${socket}.rotation.lock`, dirname(socket));
+    return lock;
+  } catch (error) {
+    if (error instanceof StoreOpenError && error.kind === 'locked') return undefined;
+    throw error;
+  }
+}
+
+async function rotateAlone(socket: string, places: KeyPlaces): Promise<Result<KeyRotated, string>> {
   const keys = readKeys(places);
   if (!keys.ok) return keys;
   // Also finishes what an earlier run has left: with the next key, a third one would be in use.

@@ -118,6 +118,7 @@ describe('rotate-key', () => {
     for (const path of [keyFile, previousFile]) expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(readdirSync(directory).sort()).toEqual([
       'broker.control',
+      'broker.control.rotation.lock',
       'store-key',
       'store-previous-key',
     ]);
@@ -133,6 +134,16 @@ describe('rotate-key', () => {
     }
     expect(texts).toContain('"event":"key.adopted"');
     await client.close();
+  });
+
+  it('is done by one at a time: the other says so, and the keys are those of the first', async () => {
+    await startBroker();
+    const both = await Promise.all([rotate(), rotate()]);
+    expect(both.map(({ exitCode }) => exitCode).toSorted()).toEqual([EXIT.stopped, EXIT.failed]);
+    const other = both.find(({ exitCode }) => exitCode === EXIT.failed);
+    expect(other?.errors).toBe('fjmcp-broker rotate-key: Another rotation goes on now.\n');
+    expect(keyOf(previousFile)).toEqual(storeKey);
+    expect(both.map(({ out }) => out).join()).toContain(`new key ${keyIdOf(keyOf(keyFile))}`);
   });
 
   it('is a matter of one key: the broker starts with the new one alone, sessions go on', async () => {
