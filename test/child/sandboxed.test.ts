@@ -1,5 +1,12 @@
-import { afterEach, beforeEach, expect, it } from 'bun:test';
-import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect, it, setDefaultTimeout } from 'bun:test';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findSandbox } from '../../app/child/find-sandbox.ts';
@@ -7,6 +14,9 @@ import type { Supervisor } from '../../app/child/supervisor.ts';
 import { CANARY, fixtureSupervisor, Talk } from '../support/fixture-supervisor.ts';
 import { childrenOf, commandLine, isAlive, untilGone } from '../support/processes.ts';
 import { bwrap, describeWith } from '../support/requirements.ts';
+
+// Real processes: on a busy machine each of many takes its time.
+setDefaultTimeout(30_000);
 
 const SUPPORT = new URL('../support/', import.meta.url).pathname;
 const HOSTILE = join(SUPPORT, 'hostile-child.ts');
@@ -69,7 +79,7 @@ describeWith(bwrap, 'a hostile child in its sandbox', () => {
     expect(seen.join()).not.toContain(CANARY);
   });
 
-  it('cannot read store, key or configuration, nor list where they are', async () => {
+  it('[CVE-2026-61560] cannot read store, key or configuration, nor list where they are', async () => {
     for (const name of ['store.db', 'store-key', 'config.toml']) {
       expect(await hostile.tool<string>('read', { path: join(directory, name) })).toBe(ABSENT);
     }
@@ -120,6 +130,14 @@ describeWith(bwrap, 'a hostile child in its sandbox', () => {
         path,
         outcome: expect.stringMatching(/^(EROFS|EACCES|EPERM|ETXTBSY)$/),
       });
+    }
+  });
+
+  it('has every namespace of its own but the network', async () => {
+    const ofTheChild = await hostile.tool<Record<string, string>>('namespaces');
+    for (const kind of ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts']) {
+      const shared = ofTheChild[kind] === readlinkSync(`/proc/self/ns/${kind}`);
+      expect({ kind, shared }).toEqual({ kind, shared: kind === 'net' });
     }
   });
 

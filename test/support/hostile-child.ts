@@ -3,7 +3,7 @@
  * what came of it: the value that it was after, or the code of the error.
  */
 import { dlopen, FFIType } from 'bun:ffi';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 
 type Json = Record<string, unknown>;
 
@@ -20,6 +20,10 @@ const TOOLS: Record<string, (args: Json) => unknown> = {
   processes: () => {
     const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
     return pids.map((pid) => attempt(() => readFileSync(`/proc/${pid}/environ`, 'utf8')));
+  },
+  namespaces: () => {
+    const kinds = readdirSync('/proc/self/ns');
+    return Object.fromEntries(kinds.map((kind) => [kind, readlinkSync(`/proc/self/ns/${kind}`)]));
   },
   /** The numbers of a process in /proc/self/status. */
   status: () => readFileSync('/proc/self/status', 'utf8'),
