@@ -34,7 +34,7 @@ function declaredMetrics() {
 const { declared, members } = declaredMetrics();
 
 /** The rows of docs/metrics.md, by the whole name of the metric. */
-const rows = new Map(
+const rows = new Map<string, { kind: string; help: string; labels: string }>(
   textOf('docs/metrics.md')
     .split('\n')
     .filter((line) => /^\| `[a-z_]+` \| (counter|gauge|histogram) \|/.test(line))

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { STORE_KEY_BYTES } from '../../app/base/keyring.ts';
+import { LIMIT_NAMES } from '../../app/base/rate-limits.ts';
 import { newToken, systemRandom } from '../../app/base/secret.ts';
 import { ClientMemory, DemoClient } from '../../app/demo/client.ts';
 import { type DemoForge, startDemoForge } from '../../app/demo/forge.ts';
@@ -24,11 +25,24 @@ const SIGNING_IN_MAX = 8;
  * who has signed in through OAuth with a client of that person's; the small Forgejo behind it runs
  * in the bench's process and has nothing to do while calls are measured.
  */
-export function brokerWith(tokenRows: number): StartTarget {
-  return (options) => startBroker(options, tokenRows);
+export function brokerWith(made: BrokerOptions): StartTarget {
+  return (options) => startBroker(options, made);
 }
 
-async function startBroker(options: TargetOptions, tokenRows: number): Promise<RunningTarget> {
+export interface BrokerOptions {
+  /** Access tokens of other connections that are in the store. */
+  readonly tokenRows: number;
+  /** Other limits than those that are counted and never reached; their proxy is this machine. */
+  readonly rateLimits?: string;
+}
+
+/** A load client asks more often than any other. */
+const NEVER_REACHED = LIMIT_NAMES.map((name) => `${name}=1000000000/1h`).join(' ');
+
+async function startBroker(
+  options: TargetOptions,
+  { tokenRows, rateLimits = NEVER_REACHED }: BrokerOptions,
+): Promise<RunningTarget> {
   const directory = mkdtempSync(join(tmpdir(), 'fjmcp-bench-'));
   const origin = `http://127.0.0.1:${freePort()}`;
   const clientSecret = newToken(systemRandom);
@@ -39,7 +53,7 @@ async function startBroker(options: TargetOptions, tokenRows: number): Promise<R
     redirectUris: [`${origin}/oauth/callback`],
     users: people.map((login) => ({ login, password: PASSWORD })),
   });
-  const broker = spawnBroker({ directory, origin, clientSecret, forge, options });
+  const broker = spawnBroker({ directory, origin, clientSecret, forge, options, rateLimits });
   const stop = async () => {
     broker.kill('SIGTERM');
     await broker.exited;
@@ -65,8 +79,9 @@ function spawnBroker(made: {
   readonly clientSecret: string;
   readonly forge: DemoForge;
   readonly options: TargetOptions;
+  readonly rateLimits: string;
 }) {
-  const { directory, origin, clientSecret, forge, options } = made;
+  const { directory, origin, clientSecret, forge, options, rateLimits } = made;
   const keyFile = join(directory, 'store-key');
   writeFileSync(keyFile, systemRandom(STORE_KEY_BYTES));
   chmodSync(keyFile, 0o600);
@@ -86,6 +101,8 @@ function spawnBroker(made: {
       FJMCP_STORE_KEY_FILE: keyFile,
       FJMCP_MAX_SESSIONS: String(options.sessions + 1),
       FJMCP_CHILD_SANDBOX: 'none',
+      FJMCP_RATE_LIMITS: rateLimits,
+      FJMCP_TRUSTED_PROXIES: '127.0.0.1',
     },
     stdin: 'ignore',
     stdout: 'ignore',

@@ -19,13 +19,14 @@ export interface LoadResult {
 }
 
 /**
- * Calls `noop` in every session, the next as soon as the last was answered, for `seconds`. Each id
+ * Calls `noop` in every session, the next `pauseMs` after the last was answered, for `seconds`. Each id
  * is used once in the whole run, so that an answer for another session is seen as a wrong one.
  */
 export async function closedLoop(
   sessions: readonly LoadSession[],
   seconds: number,
   run: string,
+  pauseMs = 0,
 ): Promise<LoadResult> {
   const latencies: number[] = [];
   let wrong = 0;
@@ -42,9 +43,11 @@ export async function closedLoop(
         `{"jsonrpc":"2.0","id":"${id}","method":"tools/call","params":{"name":"noop","arguments":{}}}`,
       );
       latencies.push(performance.now() - start);
-      if (isRight(answer, id)) continue;
-      wrong += 1;
-      firstWrong ??= answer;
+      if (!isRight(answer, id)) {
+        wrong += 1;
+        firstWrong ??= answer;
+      }
+      if (pauseMs > 0) await Bun.sleep(pauseMs);
     }
   };
   await Promise.all(sessions.map(loop));
