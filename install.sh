@@ -28,12 +28,15 @@ install.sh: forgejo-mcp-broker on a Debian or Ubuntu machine with systemd.
   curl -fsSL https://example.org/install.sh | sh -s -- --yes  with answers from the environment
 
 What to do (without one of these: install; a second run changes nothing):
-  --upgrade            to the version that the base URL offers, or to --version; hands over without
-                       losing a call, and switches back by itself when the new one is not healthy
-  --rollback           back to the version before
-  --uninstall          leaves settings, keys and data;  with --purge: leaves nothing
-  --doctor             only asks the installed program how it is
-  --fetch DIR          only fetches and verifies what --offline DIR needs elsewhere
+  --upgrade            FJMCP_INSTALL_MODE=upgrade      to the version that the base URL offers, or
+                       to --version; hands over without losing a call, and switches back by itself
+                       when the new one is not healthy
+  --rollback           FJMCP_INSTALL_MODE=rollback     back to the version before
+  --uninstall          FJMCP_INSTALL_MODE=uninstall    leaves settings, keys and data
+  --purge              FJMCP_INSTALL_PURGE=1           with --uninstall: leaves nothing
+  --doctor             FJMCP_INSTALL_MODE=doctor       asks the installed program how it is
+  --fetch DIR          FJMCP_INSTALL_FETCH             only fetches and verifies what --offline DIR
+                                                       needs on another machine
   --help               this text
 
 Answers (flag, or the variable behind it, or a line NAME=value of the file of --answers):
@@ -65,6 +68,8 @@ How:
   --no-start           FJMCP_INSTALL_NO_START=1        installs, starts nothing
   --restart            FJMCP_INSTALL_RESTART=1         an upgrade restarts instead of handing over
   --root DIR           FJMCP_INSTALL_ROOT              into another root file system (an image)
+
+Downloads go through the proxy that https_proxy names.
 
 Exit codes:
   0 done, or nothing to do     1 failed in a way that nobody foresaw
@@ -102,9 +107,10 @@ has() { command -v "$1" >/dev/null 2>&1; }
 # ---------------------------------------------------------------------------------------------
 
 read_environment() {
-  MODE=install
-  PURGE=''
-  FETCH_DIR=''
+  MODE=${FJMCP_INSTALL_MODE:-install}
+  PURGE=${FJMCP_INSTALL_PURGE:-}
+  FETCH_DIR=${FJMCP_INSTALL_FETCH:-}
+  [ -z "$FETCH_DIR" ] || MODE=fetch
   YES=${FJMCP_INSTALL_YES:-}
   DRY_RUN=${FJMCP_INSTALL_DRY_RUN:-}
   WANTED_VERSION=${FJMCP_INSTALL_VERSION:-}
@@ -325,6 +331,10 @@ set_defaults() {
 }
 
 check_flags() {
+  case $MODE in
+    install | upgrade | rollback | uninstall | doctor | fetch) ;;
+    *) die $USAGE 'FJMCP_INSTALL_MODE: upgrade, rollback, uninstall or doctor' ;;
+  esac
   [ -z "$PURGE" ] || [ "$MODE" = uninstall ] || die $USAGE "--purge goes with --uninstall"
   is_plain "$WANTED_VERSION" || die $USAGE "--version: letters, digits and . + - only"
   is_plain "$FORGEJO_MCP_VERSION" || die $USAGE "--forgejo-mcp-version: letters, digits and . + - only"
@@ -448,9 +458,14 @@ os_field() { sed -n "s/^$1=\"\\{0,1\\}\\([^\"]*\\)\"\\{0,1\\}\$/\\1/p" "$ROOT/et
 look_at_room() {
   room_at=$ROOT/opt
   [ -d "$room_at" ] || room_at=$ROOT/
-  room_kib=$(df -Pk "$room_at" 2>/dev/null | awk 'NR == 2 { print $4 }')
-  [ "${room_kib:-0}" -ge "${FJMCP_INSTALL_ROOM_KIB:-524288}" ] ||
-    die $ROOM "only ${room_kib:-0} KiB are free at $room_at, 512 MiB are needed"
+  check_room "$room_at" "${FJMCP_INSTALL_ROOM_KIB:-524288}"
+  # The archive is unpacked here first.
+  check_room "${TMPDIR:-/tmp}" 262144
+}
+
+check_room() {
+  room_kib=$(df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 }')
+  [ "${room_kib:-0}" -ge "$2" ] || die $ROOM "only ${room_kib:-0} KiB are free at $1, $2 are needed"
 }
 
 SANDBOX_NOTE=''
@@ -513,6 +528,17 @@ look_at_forgejo() {
     FORGEJO_HINT=${FORGEJO_HINT%/}
     [ -z "$FORGEJO_HINT" ] || return 0
   done
+}
+
+# A forge that is down now is worth a word: the broker waits for it, and says so.
+look_at_forgejo_address() {
+  [ -z "$ROOT" ] && has curl || return 0
+  forgejo_at=${FORGEJO_INTERNAL_URL:-$FORGEJO_URL}
+  forgejo_says=$(curl -sS --connect-timeout 5 --max-time 10 "$forgejo_at/api/v1/version" 2>&1) || :
+  case $forgejo_says in
+    *'"version"'*) ;;
+    *) warn "$forgejo_at does not answer like a Forgejo from here: $(printf '%s' "$forgejo_says" | head -n 1 | cut -c 1-100)" ;;
+  esac
 }
 
 # Whose configuration Caddy has: none, ours, debian's (untouched), or foreign.
@@ -800,8 +826,12 @@ fetch_broker() {
   for expected in fjmcp-broker systemd/fjmcp-broker.service caddy/fjmcp-broker.caddy; do
     [ -f "$NEW_PROGRAM/$expected" ] || die $VERIFY "$ARCHIVE holds no $expected"
   done
-  "$NEW_PROGRAM/fjmcp-broker" --version >/dev/null 2>&1 ||
+  new_says=$("$NEW_PROGRAM/fjmcp-broker" --version 2>/dev/null) ||
     die $MACHINE "the program of $ARCHIVE does not run on this machine"
+  case $new_says in
+    "fjmcp-broker $VERSION "*) ;;
+    *) die $VERIFY "the program of $ARCHIVE says that it is another version: $new_says" ;;
+  esac
 }
 
 forgejo_mcp_archive() { printf 'forgejo-mcp_%s_linux_%s.tar.gz' "$FORGEJO_MCP_VERSION" "$GO_ARCH"; }
@@ -1289,6 +1319,7 @@ needs_group() {
 apply_caddy() {
   [ -n "$caddy_action" ] && [ -z "$NO_START" ] || return 0
   step "Caddy: $caddy_action"
+  [ "$(systemctl is-enabled caddy.service 2>/dev/null || :)" = enabled ] || systemctl -q enable caddy.service
   unit_active caddy.service || caddy_action=restart
   if ! systemctl "$caddy_action" caddy.service; then
     restore_caddy
@@ -1449,6 +1480,7 @@ do_install() {
   look_at_ports
   check_name
   look_at_dns
+  look_at_forgejo_address
   make_temporary
   take_lock
   open_offline

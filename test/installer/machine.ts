@@ -11,8 +11,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Run, runScript } from './run.ts';
 import type { Shell } from './shells.ts';
 import { stubs } from './stubs.ts';
+import { type Dialogue, runOnTerminal } from './terminal.ts';
 import { treeOf } from './tree.ts';
 
 export const INSTALLER = fileURLToPath(new URL('../../install.sh', import.meta.url));
@@ -27,12 +29,6 @@ export const ANSWERS: Readonly<Record<string, string>> = {
   FJMCP_FORGEJO_CLIENT_SECRET: 'gto_thesecret',
   FJMCP_INSTALL_FORGEJO_MCP: ELF_PROGRAM,
 };
-
-export interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
 
 /** A file system with just what a fresh Debian shows the installer, and a systemd that is played. */
 export interface FakeMachine {
@@ -55,6 +51,11 @@ export interface FakeMachine {
     argv: readonly string[],
     env?: Readonly<Record<string, string>>,
     stdin?: string,
+  ) => Promise<Run>;
+  readonly runOnTerminal: (
+    argv: readonly string[],
+    env: Readonly<Record<string, string>>,
+    dialogue: Dialogue,
   ) => Promise<Run>;
   readonly close: () => Promise<void>;
 }
@@ -81,6 +82,16 @@ export function fakeMachine(shell: Shell): FakeMachine {
       : writeFileSync(join(state, name), text);
   const factOf = (name: string) =>
     existsSync(join(state, name)) ? readFileSync(join(state, name), 'utf8') : undefined;
+  const environment = (env: Readonly<Record<string, string>>) => ({
+    ...ANSWERS,
+    PATH: bin,
+    HOME: scratch,
+    TMPDIR: scratch,
+    FJMCP_INSTALL_ROOT: root,
+    FJMCP_INSTALL_HEALTH_SECONDS: '2',
+    FJMCP_INSTALL_SETTLE_SECONDS: '0',
+    ...env,
+  });
   return {
     root,
     state,
@@ -99,18 +110,11 @@ export function fakeMachine(shell: Shell): FakeMachine {
     tool: (program) => join(bin, program),
     run: (argv, env = {}, stdin) =>
       runScript([...shell.argv, ...(stdin === undefined ? [INSTALLER] : ['-s', '--']), ...argv], {
-        env: {
-          ...ANSWERS,
-          PATH: bin,
-          HOME: scratch,
-          TMPDIR: scratch,
-          FJMCP_INSTALL_ROOT: root,
-          FJMCP_INSTALL_HEALTH_SECONDS: '2',
-          FJMCP_INSTALL_SETTLE_SECONDS: '0',
-          ...env,
-        },
+        env: environment(env),
         stdin,
       }),
+    runOnTerminal: (argv, env, dialogue) =>
+      runOnTerminal([...shell.argv, INSTALLER, ...argv], environment(env), dialogue),
     close: async () => {
       await broker.stop(true);
       rmSync(directory, { recursive: true, force: true });
@@ -148,26 +152,6 @@ function playBroker(request: Request, state: string): Response {
   return new URL(request.url).pathname === '/readyz'
     ? new Response('', { status: isReady ? 200 : 503 })
     : Response.json({ status: 'ok', version, git: 'test' });
-}
-
-/** In a session of its own: no terminal can be reached, whoever runs the tests. */
-async function runScript(
-  argv: readonly string[],
-  given: { readonly env: Record<string, string>; readonly stdin: string | undefined },
-): Promise<Run> {
-  const child = Bun.spawn([...argv], {
-    env: given.env,
-    stdin: given.stdin === undefined ? 'ignore' : new TextEncoder().encode(given.stdin),
-    stdout: 'pipe',
-    stderr: 'pipe',
-    detached: true,
-  });
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { code, out, err };
 }
 
 /** Gives Caddy the configuration that Debian's package brings, untouched. */
