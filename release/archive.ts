@@ -2,6 +2,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs
 import type { BundledPackage } from './bundled-packages.ts';
 import { filesBelow, writeChecksums } from './checksums.ts';
 import { PROGRAM } from './compile.ts';
+import { ReleaseFailure } from './failure.ts';
 import { writeLicences } from './licences.ts';
 import { run } from './run.ts';
 
@@ -37,7 +38,8 @@ export function fillArchive(
 }
 
 function carry(from: string, to: string): void {
-  if (existsSync(from)) cpSync(from, to, { recursive: true });
+  if (!existsSync(from)) throw new ReleaseFailure(`${from} is missing`);
+  cpSync(from, to, { recursive: true });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -46,10 +46,11 @@ async function release(plan: Plan): Promise<void> {
       say(`${file}  ${(bytes / 1e6).toFixed(1)} MB\n`);
       if (bytes >= BYTES_MAX) throw new ReleaseFailure(`${file} is larger than 60 MB`);
     }
-    const installer = join(ROOT, 'install.sh');
-    if (existsSync(installer)) copyFileSync(installer, join(plan.out, 'install.sh'));
+    copyFileSync(join(ROOT, 'install.sh'), join(plan.out, 'install.sh'));
     writeChecksums(plan.out);
-    if (plan.minisignKey !== undefined) await sign(join(plan.out, CHECKSUMS), plan.minisignKey);
+    if (plan.minisignKey !== undefined) {
+      await sign(join(plan.out, CHECKSUMS), plan.minisignKey, `${PROGRAM} ${plan.version}`);
+    }
     say(`version ${plan.version}, revision ${sources.revision}\n`);
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -1,12 +1,11 @@
 import { run } from './run.ts';
 
 /**
- * Signs `file` with minisign's key at `keyPath`, beside it as `FILE.minisig`. A key with a password
- * is asked for it on the terminal.
+ * Signs `file` with minisign's key at `keyPath`, beside it as `FILE.minisig`; the comment is signed
+ * with it. The password of a key that has one is asked for on the terminal.
  */
-export async function sign(file: string, keyPath: string): Promise<void> {
-  const comment = ['-c', 'signature of a release of fjmcp-broker'];
-  await run(['minisign', '-S', '-s', keyPath, '-m', file, ...comment], {
+export async function sign(file: string, keyPath: string, comment: string): Promise<void> {
+  await run(['minisign', '-S', '-s', keyPath, '-m', file, '-t', comment], {
     cwd: '/',
     stdin: 'inherit',
   });

@@ -58,6 +58,8 @@ export interface Launch {
   /** Settings for this process alone; undefined takes one away. */
   readonly settings?: Readonly<Record<string, string | undefined>>;
   readonly arguments?: readonly string[];
+  /** The words that start the program; the one of the sources by default. */
+  readonly program?: readonly string[];
   /** Words to put before the command, of a program that becomes it or waits for it. */
   readonly wrapper?: readonly string[];
 }
@@ -130,7 +132,8 @@ export function spawnBroker(directory: string, launch: Launch): BrokerProcess {
   for (const [name, value] of Object.entries(launch.settings ?? {})) {
     if (value !== undefined) env[`FJMCP_${name}`] = value;
   }
-  const command = [process.execPath, MAIN, 'serve', ...(launch.arguments ?? [])];
+  const program = launch.program ?? [process.execPath, MAIN];
+  const command = [...program, 'serve', ...(launch.arguments ?? [])];
   const child = Bun.spawn([...(launch.wrapper ?? []), ...command], {
     cwd: directory,
     env,

@@ -48,6 +48,13 @@ export const root: Requirement = {
   sentence: 'not root: run it as root to see what other users of the machine can do',
 };
 
+/** Two runtimes of 100 MB each, which only who builds a release has to load. */
+export const release: Requirement = {
+  name: 'release',
+  present: (process.env.FJMCP_TEST_REQUIRE ?? '').split(',').includes('release'),
+  sentence: 'whole releases are made only where FJMCP_TEST_REQUIRE names release',
+};
+
 /** Root, a systemd-nspawn and a release: `bun run test:appliance` makes what of it can be made. */
 export const appliance: Requirement = {
   name: 'appliance',
