@@ -24,6 +24,8 @@ export interface HandOverParts {
   readonly duties: Pick<Duties, 'begin' | 'release'>;
   /** Whether the sockets have their public names. */
   readonly isPublic: () => boolean;
+  /** Its sockets' names are taken by a process that is gone: another broker has to be started. */
+  readonly onLost: () => void;
   readonly storePath: string;
   /** All store keys, the current one last: what systemd gives as a credential may be older. */
   readonly storeKeys: () => readonly Uint8Array[];
@@ -42,6 +44,8 @@ export interface HandOver {
   step(question: HandOverQuestion): Promise<Result<HandOverAnswer, ControlFault>>;
   /** Whether another broker has taken over. */
   readonly done: boolean;
+  /** The stop of this broker is none of a successor that has not taken over: that one ends. */
+  cancel(): void;
 }
 
 type Settle = (outcome: Result<HandedOver, string>) => void;
@@ -97,37 +101,59 @@ export function createHandOver(parts: HandOverParts): HandOver {
     return ok({ kind: 'handed_over', pid, programVersion });
   };
 
+  /** Waits for what becomes of a successor. */
+  const watch = async (
+    successor: StartedSuccessor,
+  ): Promise<Result<HandedOver, readonly string[]>> => {
+    const { promise, resolve: settle } = Promise.withResolvers<Result<HandedOver, string>>();
+    state = { kind: 'starting', successor, settle };
+    log.info('handover.started', { pid: successor.pid });
+    const cancel = clock.after(TAKE_OVER_MS, () => settle(err('it was not ready in time')));
+    void successor.exited.then((how) => settle(err(`it ended with ${how}`)));
+    const outcome = await promise;
+    cancel();
+    if (outcome.ok) return outcome;
+    const wasReleased = current().kind === 'released';
+    state = { kind: 'idle' };
+    successor.kill();
+    await successor.exited;
+    if (wasReleased) {
+      // It died between taking our sockets' names and saying so: nobody reaches this broker.
+      if (!parts.isPublic()) parts.onLost();
+      duties.begin();
+    }
+    log.error('handover.failed', { pid: successor.pid, reason: outcome.error });
+    return err([`The new program did not take over: ${outcome.error}. Its log says more.`]);
+  };
+
   return {
     get done() {
       return state.kind === 'done';
+    },
+    cancel() {
+      if (state.kind === 'starting' || state.kind === 'released') state.successor.kill();
     },
     step: async (question) => (question.step === 'release' ? release(question) : finish(question)),
     async begin() {
       if (starter === undefined) return err(['This broker cannot start another one.']);
       if (parts.refusal !== undefined) return err([parts.refusal]);
-      const { promise, resolve: settle } = Promise.withResolvers<Result<HandedOver, string>>();
-      const successor = starter.start(parts.storeKeys());
-      state = { kind: 'starting', successor, settle };
-      log.info('handover.started', { pid: successor.pid });
-      const cancel = clock.after(TAKE_OVER_MS, () => settle(err('it was not ready in time')));
-      void successor.exited.then((how) => settle(err(`it ended with ${how}`)));
-      const outcome = await promise;
-      cancel();
-      if (outcome.ok) return outcome;
-      const wasReleased = current().kind === 'released';
-      state = { kind: 'idle' };
-      successor.kill();
-      await successor.exited;
-      if (wasReleased) {
-        // It died between taking our sockets' names and saying so. Nobody can reach this broker any
-        // more; the service manager starts another one.
-        if (!parts.isPublic()) throw new Error('the successor has taken the sockets and is gone');
-        duties.begin();
+      const successor = attempt(() => starter.start(parts.storeKeys()));
+      if (!successor.ok) {
+        log.error('handover.failed', { reason: successor.error });
+        return err([`The new program cannot be started (${successor.error}).`]);
       }
-      log.error('handover.failed', { pid: successor.pid, reason: outcome.error });
-      return err([`The new program did not take over: ${outcome.error}. Its log says more.`]);
+      return await watch(successor.value);
     },
   };
+}
+
+/** What the system says when a program cannot be started. */
+function attempt<T>(start: () => T): Result<T, string> {
+  try {
+    return ok(start());
+  } catch (error) {
+    return err(error instanceof Error && 'code' in error ? String(error.code) : String(error));
+  }
 }
 
 const NOT_ASKED = err({

@@ -48,6 +48,7 @@ export async function serveBroker(
     ...{ starter: built.starter, duties, clock: built.clock, log: built.log },
     refusal: refusalOf(built),
     isPublic: () => listeners.isPublic,
+    onLost: () => left.reject(new Error('a successor has taken the sockets and is gone')),
     storePath: config.storePath,
     storeKeys: () => built.keyring.storeKeys,
   });
@@ -58,6 +59,7 @@ export async function serveBroker(
   if (!succeeds) await keepStaticClients(config.staticClients, built);
   const listeners = await openListeners(app, built, actions, succeeds);
   const stop = (): Promise<void> => {
+    handOver.cancel();
     stopping ??= stopBroker(built, listeners, duties);
     return stopping;
   };

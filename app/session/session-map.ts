@@ -94,8 +94,12 @@ export function createSessionMap(parts: SessionMapParts, renewal: Renewal): Sess
 
   /** Whether its row is as it was: who ended its grant did so with another broker. */
   const carriesOn = async (digest: Digest, { owner }: Session): Promise<boolean> => {
-    const row = await store.sessions.find(digest).catch(() => undefined);
-    return row?.grantId === owner.grantId;
+    try {
+      return (await store.sessions.find(digest))?.grantId === owner.grantId;
+    } catch {
+      // The store has told of it; a call is not ended for what nobody knows.
+      return true;
+    }
   };
 
   const forget = (): void => {
@@ -129,7 +133,9 @@ export function createSessionMap(parts: SessionMapParts, renewal: Renewal): Sess
       while (all.size > 0 && clock.now() < until) {
         for (const [digest, session] of all) {
           const isBusy = session.unusedSince === undefined;
-          if (isBusy && (await carriesOn(digest, session))) continue;
+          // One that opens has no row yet.
+          const opens = isBusy && !session.usable;
+          if (opens || (isBusy && (await carriesOn(digest, session)))) continue;
           void session.finish('stopping');
         }
         await sleep(clock, LEAVE_LOOK_MS);

@@ -136,6 +136,13 @@ describe('derivation', () => {
     expect(ring.upstreamVerifier(ring.upstreamState('a-random-value'))).not.toBe(verifier);
   });
 
+  it('can be made again of its store keys, the current one last', () => {
+    const ring = keyring(KEY);
+    ring.adopt(OTHER_KEY);
+    expect(ring.storeKeys).toEqual([KEY, OTHER_KEY]);
+    expect(keyring(OTHER_KEY, KEY).storeKeys).toEqual([KEY, OTHER_KEY]);
+  });
+
   it('stays as it is over releases: a store of today is read tomorrow', () => {
     const fixed = createKeyring({ current: KEY, random: (count) => new Uint8Array(count).fill(9) });
     expect(fixed.currentKeyId).toBe('e0cd2754');

@@ -31,10 +31,11 @@ export async function setHandOverStage(
   const notifyPath = join(stage.directory, 'notify.sock');
   const proxy = new SocketProxy({ hostname, port: Number(port) }, socketPath);
   const notify = listenNotify(notifyPath);
-  const { settings, wrapper = [], ...more } = launch(stage);
+  const { settings: own, wrapper = [], ...more } = launch(stage);
+  const settings = { LISTEN: `unix:${socketPath}`, ...own };
   const broker = stage.spawn({
     ...more,
-    settings: { LISTEN: `unix:${socketPath}`, ...settings },
+    settings,
     wrapper: ['/usr/bin/env', `NOTIFY_SOCKET=${notifyPath}`, ...wrapper],
   });
   await notify.until('READY=1');
