@@ -320,7 +320,6 @@ MEMORY_TEXT
 }
 
 set_defaults() {
-  WANTED_VERSION=${WANTED_VERSION:-$RELEASE_VERSION}
   BASE_URL=${BASE_URL:-$RELEASE_BASE_URL}
   BASE_URL=${BASE_URL%/}
   MINISIGN_KEY=${MINISIGN_KEY:-$RELEASE_MINISIGN_KEY}
@@ -754,11 +753,12 @@ unpack_to() {
 resolve_release() {
   [ -n "$BASE_URL" ] || [ -n "$OFFLINE" ] ||
     die $ANSWER 'where to download from is missing: give --base-url, FJMCP_INSTALL_BASE_URL, or --offline'
+  folder_version=${WANTED_VERSION:-$RELEASE_VERSION}
   case $BASE_URL in
-    *'{version}'*) [ -n "$WANTED_VERSION" ] || [ -n "$OFFLINE" ] ||
+    *'{version}'*) [ -n "$folder_version" ] || [ -n "$OFFLINE" ] ||
       die $ANSWER '--base-url holds {version}: which one? Give --version' ;;
   esac
-  obtain "$BASE_URL" SHA256SUMS "$WANTED_VERSION"
+  obtain "$BASE_URL" SHA256SUMS "$folder_version"
   check_signature
   archives=$(awk -v end="-linux-$ARCH.tar.gz" '
     { name = $2; sub(/^\*/, "", name); at = length(name) - length(end) + 1 }
@@ -785,7 +785,7 @@ check_signature() {
   if [ -n "$OFFLINE" ]; then
     [ ! -r "$OFFLINE_DIR/SHA256SUMS.minisig" ] || cp "$OFFLINE_DIR/SHA256SUMS.minisig" "$TEMPORARY/"
   else
-    signature_url=$(printf '%s' "$BASE_URL" | sed "s/{version}/$WANTED_VERSION/g")
+    signature_url=$(printf '%s' "$BASE_URL" | sed "s/{version}/$folder_version/g")
     download "$signature_url/SHA256SUMS.minisig" "$TEMPORARY/SHA256SUMS.minisig" 2>/dev/null || :
   fi
   if [ ! -s "$TEMPORARY/SHA256SUMS.minisig" ]; then
@@ -1516,6 +1516,10 @@ do_install() {
   install_caddy
   start_units
   [ -n "$CHANGED" ] || say 'Everything is in place already; nothing has been changed.'
+  case $RELEASE_VERSION in
+    '' | "$VERSION") ;;
+    *) say "This installer belongs to $RELEASE_VERSION: --upgrade goes there." ;;
+  esac
   last_words
 }
 

@@ -10,7 +10,7 @@ import { run } from './run.ts';
 export const SOFTWARE_BILL = 'sbom.cdx.json';
 
 /** What is taken from the sources as it is. */
-const CARRIED = ['LICENSE', 'install.sh', 'caddy', 'systemd', 'apparmor', 'monitoring'];
+const CARRIED = ['LICENSE', 'caddy', 'systemd', 'apparmor', 'monitoring'];
 /** Pages for the administrator of a machine without a way to the internet. */
 const PAGES = ['deploy.md', 'operations.md', 'security.md', 'metrics.md'];
 const EXECUTABLE = new Set([PROGRAM, 'install.sh']);
@@ -22,10 +22,13 @@ export function fillArchive(
     readonly root: string;
     readonly packages: readonly BundledPackage[];
     readonly softwareBill: string;
+    /** The text of install.sh. */
+    readonly installer: string;
   },
 ): void {
   const { root, packages } = options;
   for (const name of CARRIED) carry(`${root}/${name}`, `${directory}/${name}`);
+  writeFileSync(`${directory}/install.sh`, options.installer);
   mkdirSync(`${directory}/docs`);
   for (const name of PAGES) carry(`${root}/docs/${name}`, `${directory}/docs/${name}`);
   writeLicences(`${directory}/licences`, packages);

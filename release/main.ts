@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { bundledPackages } from './bundled-packages.ts';
 import { CHECKSUMS, writeChecksums } from './checksums.ts';
 import { compileProgram, PROGRAM } from './compile.ts';
 import { ReleaseFailure } from './failure.ts';
+import { stampedInstaller } from './installer.ts';
 import { installRuntimes, type Runtime } from './runtimes.ts';
 import { softwareBill } from './sbom.ts';
 import { sign } from './sign.ts';
@@ -19,7 +20,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const BYTES_MAX = 60_000_000;
 
 const USAGE = `usage: bun run release [--out DIR] [--arch x64,arm64] [--version VERSION]
-                       [--minisign-key FILE]
+                       [--base-url URL] [--minisign-key FILE] [--minisign-public-key KEY]
 `;
 
 interface Plan {
@@ -27,6 +28,8 @@ interface Plan {
   readonly architectures: readonly Architecture[];
   readonly version: string;
   readonly minisignKey: string | undefined;
+  /** The text of install.sh as this release has it. */
+  readonly installer: string;
 }
 
 /** Makes the files of a release in the directory `out`, which is emptied of an earlier one. */
@@ -46,7 +49,7 @@ async function release(plan: Plan): Promise<void> {
       say(`${file}  ${(bytes / 1e6).toFixed(1)} MB\n`);
       if (bytes >= BYTES_MAX) throw new ReleaseFailure(`${file} is larger than 60 MB`);
     }
-    copyFileSync(join(ROOT, 'install.sh'), join(plan.out, 'install.sh'));
+    writeFileSync(join(plan.out, 'install.sh'), plan.installer, { mode: 0o755 });
     writeChecksums(plan.out);
     if (plan.minisignKey !== undefined) {
       await sign(join(plan.out, CHECKSUMS), plan.minisignKey, `${PROGRAM} ${plan.version}`);
@@ -77,7 +80,7 @@ async function makeArchive(
   });
   const packages = bundledPackages(ROOT, inputs);
   fillArchive(directory, {
-    ...{ root: ROOT, packages },
+    ...{ root: ROOT, packages, installer: plan.installer },
     softwareBill: softwareBill({ version, revision, packages, committedAt }),
   });
   const file = join(out, `${name}.tar.gz`);
@@ -92,7 +95,9 @@ function readPlan(argv: readonly string[]): Plan {
       out: { type: 'string', default: 'dist' },
       arch: { type: 'string', default: Object.keys(ARCHITECTURES).join(',') },
       version: { type: 'string', default: packageJson.version },
+      'base-url': { type: 'string' },
       'minisign-key': { type: 'string' },
+      'minisign-public-key': { type: 'string' },
     },
   });
   const architectures = values.arch.split(',').map((name) => {
@@ -108,6 +113,11 @@ function readPlan(argv: readonly string[]): Plan {
     architectures,
     version: values.version,
     minisignKey: key === undefined ? undefined : resolve(key),
+    installer: stampedInstaller(join(ROOT, 'install.sh'), {
+      version: values.version,
+      baseUrl: values['base-url'],
+      minisignPublicKey: values['minisign-public-key'],
+    }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'bun:test';
-import { describeWith, type Requirement } from '../support/requirements.ts';
+import type { Requirement } from '../support/requirements.ts';
 import { type Edge, startEdge } from './edge.ts';
+import { describeInstaller } from './shells.ts';
 
 const caddy: Requirement = {
   name: 'caddy',
@@ -8,7 +9,7 @@ const caddy: Requirement = {
   sentence: 'no caddy here: install the Debian packages caddy and curl to test what Caddy lets in',
 };
 
-describeWith(caddy, 'the shipped configuration of Caddy', () => {
+describeInstaller(caddy, 'the shipped configuration of Caddy', () => {
   let edge: Edge;
   let seen: Record<string, string>[];
   beforeAll(async () => {

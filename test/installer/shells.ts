@@ -1,4 +1,4 @@
-import { describe } from 'bun:test';
+import { setDefaultTimeout } from 'bun:test';
 import { describeWith, type Requirement } from '../support/requirements.ts';
 
 /** A POSIX shell that the installer has to run under. */
@@ -34,14 +34,17 @@ export function describeUnderShells(title: string, body: (shell: Shell) => void)
         ? `no ${name} here: install the Debian package ${name} to run the installer under it`
         : curl.sentence,
     };
-    describeWith(requirement, `${title} under ${name}`, () => {
+    describeInstaller(requirement, `${title} under ${name}`, () => {
       body({ name, argv: [found ?? program, ...rest] });
     });
   }
 }
 
-/** A `describe` under the system's own shell. */
-export function describeInstaller(title: string, body: () => void): void {
-  if (curl.present) describe(title, body);
-  else describeWith(curl, title, body);
+/** A run starts some hundred processes: on a busy machine that takes its time. */
+const TIMEOUT_MS = 120_000;
+
+/** A `describe` of a suite that runs the installer. */
+export function describeInstaller(requirement: Requirement, title: string, body: () => void): void {
+  setDefaultTimeout(TIMEOUT_MS);
+  describeWith(requirement, title, body);
 }

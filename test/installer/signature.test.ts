@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'bun:test';
 import { appendFileSync, cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeWith, type Requirement } from '../support/requirements.ts';
+import type { Requirement } from '../support/requirements.ts';
 import { type FakeMachine, fakeMachine, giveDebianCaddyfile } from './machine.ts';
 import { type FakeReleases, fakeReleases } from './release.ts';
-import { SH } from './shells.ts';
+import { describeInstaller, SH } from './shells.ts';
 
 const minisign: Requirement = {
   name: 'minisign',
@@ -12,7 +12,7 @@ const minisign: Requirement = {
   sentence: 'no minisign here: install the Debian package minisign to test signed releases',
 };
 
-describeWith(minisign, 'the signature of a release', () => {
+describeInstaller(minisign, 'the signature of a release', () => {
   let releases: FakeReleases;
   let machine: FakeMachine;
   let folder: string;

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'bun:test';
-import { describeWith, type Requirement } from '../support/requirements.ts';
+import type { Requirement } from '../support/requirements.ts';
 import { type FakeMachine, fakeMachine, giveDebianCaddyfile } from './machine.ts';
 import { type FakeReleases, fakeReleases } from './release.ts';
-import { SH } from './shells.ts';
+import { describeInstaller, SH } from './shells.ts';
 
 const terminal: Requirement = {
   name: 'script',
@@ -10,7 +10,7 @@ const terminal: Requirement = {
   sentence: 'no script here: install the Debian package bsdutils to test the questions',
 };
 
-describeWith(terminal, 'the installer on a terminal', () => {
+describeInstaller(terminal, 'the installer on a terminal', () => {
   let releases: FakeReleases;
   let machine: FakeMachine;
   beforeAll(() => {
