@@ -1,4 +1,5 @@
 import { createLog, type Log } from './base/log.ts';
+import { nearestTo } from './base/nearest.ts';
 import { ownRevision, VERSION } from './base/version.ts';
 import { type Command, EXIT, type ExitCode } from './command/command.ts';
 import { withInstalledPlaces } from './command/installed.ts';
@@ -81,8 +82,10 @@ async function main(argv: readonly string[], control: ProcessControl): Promise<E
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (entry === undefined) {
     const known = commandsForPeople().map((entry) => entry[0]);
+    const near = nearestTo(name, known);
+    const meant = near === undefined ? '' : `Is ${near} meant?\n`;
     process.stderr.write(
-      `fjmcp-broker: there is no command "${name}"; there are: ${known.join(', ')}\n`,
+      `fjmcp-broker: there is no command "${name}"; there are: ${known.join(', ')}\n${meant}`,
     );
     return EXIT.badConfiguration;
   }

@@ -94,6 +94,7 @@ describe('the program, started with a wrong configuration', () => {
       expect(exitCode).toBe(2);
       expect(stderr).toBe(`fjmcp-broker: there is no command "${name}"; there are: ${KNOWN}\n`);
     }
+    expect((await run(['sesions'])).stderr).toEndWith('\nIs sessions meant?\n');
   });
 });
 

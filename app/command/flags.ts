@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { nearestTo } from '../base/nearest.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { CommandContext } from './command.ts';
 import { type CommandUsage, USAGE, type UsedCommand, usageLine } from './usage.ts';
@@ -54,7 +55,8 @@ export function readFlags<C extends UsedCommand>(
       names: positionals,
     });
   } catch (error) {
-    return err(error instanceof Error ? firstSentence(error.message) : String(error));
+    const sentence = error instanceof Error ? firstSentence(error.message) : String(error);
+    return err(`${sentence}${meant(sentence, Object.keys(options))}`);
   }
 }
 
@@ -68,6 +70,17 @@ export function tellUsage(
     `fjmcp-broker ${command}: ${sentence}\n  usage: ${usageLine(command)}\n` +
       `  fjmcp-broker ${command} --help tells more.\n`,
   );
+}
+
+function meant(sentence: string, known: readonly string[]): string {
+  const typed = /'(--[^'=]+)/.exec(sentence)?.[1];
+  const near =
+    typed &&
+    nearestTo(
+      typed,
+      known.map((name) => `--${name}`),
+    );
+  return near === undefined || near === typed ? '' : ` Is ${near} meant?`;
 }
 
 /** What follows is advice for programmers. */
