@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { must, run } from './harness/command.ts';
 import { rootImage } from './harness/image.ts';
+import { networksOf } from './harness/network.ts';
 import { makeReleases } from './harness/releases.ts';
 import { PREPARED_VARIABLE, type Prepared } from './harness/workshop.ts';
 
@@ -30,6 +31,7 @@ async function main(files: readonly string[]): Promise<number> {
   try {
     return await test(files, await prepare(directory));
   } finally {
+    await sweep(directory);
     rmSync(directory, { recursive: true, force: true });
   }
 }
@@ -49,13 +51,36 @@ async function provide(): Promise<string | undefined> {
   return undefined;
 }
 
+/** Ends what suites have left that were stopped in the middle: machines first, then their network. */
+async function sweep(directory: string): Promise<void> {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    if (isMachineBelow(directory, pid)) process.kill(Number(pid), 'SIGKILL');
+  }
+  for (const bridge of networksOf(directory)) {
+    const names = (await run(['ip', 'netns', 'list'])).stdout.match(/^\S+/gm) ?? [];
+    for (const name of names.filter((one) => one.startsWith(`${bridge}-`))) {
+      await run(['ip', 'netns', 'del', name]);
+    }
+    await run(['ip', 'link', 'del', bridge]);
+  }
+}
+
+function isMachineBelow(directory: string, pid: string): boolean {
+  try {
+    const [program, ...words] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return program === 'systemd-nspawn' && words.some((word) => word.startsWith(`${directory}/`));
+  } catch {
+    return false;
+  }
+}
+
 async function prepare(directory: string): Promise<Prepared> {
   const image = await rootImage(Date.now(), say);
   const releases = join(directory, 'releases');
   await makeReleases(releases, say);
   const hosts = join(directory, 'hosts');
   writeFileSync(hosts, '127.0.0.1 localhost\n');
-  return { image, releases, hosts };
+  return { directory, image, releases, hosts };
 }
 
 /** What a command sees as /etc/hosts is a file of ours, so that it finds machines by their names. */
@@ -71,6 +96,7 @@ async function test(files: readonly string[], prepared?: Prepared): Promise<numb
     stdio: ['inherit', 'inherit', 'inherit'],
     env: { ...process.env, ...(prepared === undefined ? {} : variables(prepared)) },
   });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
   return child.exited;
 }
 

@@ -1,3 +1,5 @@
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { must, run } from './command.ts';
 
 /** Names of the small internet that a run plays; RFC 2606 keeps them out of the real one. */
@@ -26,18 +28,22 @@ export interface Attachment {
 }
 
 const SUBNETS = 250;
+const NOTE = '.network';
 
 /**
  * Makes the switch with addresses of 198.18.0.0/15, which RFC 2544 sets aside for testing. Nothing
- * is routed to anywhere else, so a machine on it reaches only what the run offers.
+ * is routed to anywhere else, so a machine on it reaches only what the run offers. `directory`
+ * remembers it until it is removed.
  */
-export async function createNetwork(): Promise<Network> {
+export async function createNetwork(directory: string): Promise<Network> {
   const taken = await must(['ip', '-o', '-4', 'addr']);
   const numbers = Array.from({ length: SUBNETS }, (_, index) => (index + process.pid) % SUBNETS);
   const number = numbers.find((one) => !taken.includes(`198.18.${one}.`));
   if (number === undefined) throw new Error('all networks of 198.18.0.0/16 are taken');
   const bridge = `fjap${number}`;
   const address = `198.18.${number}.1`;
+  const note = join(directory, `${bridge}${NOTE}`);
+  writeFileSync(note, '');
   await must(['ip', 'link', 'add', bridge, 'type', 'bridge']);
   await must(['ip', 'addr', 'add', `${address}/24`, 'dev', bridge]);
   await must(['ip', 'link', 'set', bridge, 'up']);
@@ -69,6 +75,15 @@ export async function createNetwork(): Promise<Network> {
         },
       };
     },
-    remove: async () => void (await run(['ip', 'link', 'del', bridge])),
+    async remove() {
+      await run(['ip', 'link', 'del', bridge]);
+      rmSync(note);
+    },
   };
+}
+
+/** The networks that a directory remembers, by the names of their switches. */
+export function networksOf(directory: string): string[] {
+  const notes = readdirSync(directory).filter((name) => name.endsWith(NOTE));
+  return notes.map((name) => name.slice(0, -NOTE.length));
 }

@@ -29,12 +29,21 @@ export function answersFor(workshop: Workshop, release: Release): Record<string,
   };
 }
 
-/** Offers a release, or the folder of forgejo-mcp, at the downloads' address. */
-export function publish(workshop: Workshop, ...folders: (Release | typeof FORGEJO_MCP_FOLDER)[]) {
+type Folder = Release | typeof FORGEJO_MCP_FOLDER;
+
+/**
+ * Offers releases, or the folder of forgejo-mcp, at the downloads' address: each below its own name,
+ * or `at` another path there.
+ */
+export function publish(
+  workshop: Workshop,
+  ...folders: (Folder | { readonly release: Release; readonly at: string })[]
+): void {
   for (const folder of folders) {
-    const target = join(workshop.downloads, folder);
+    const { release, at } = typeof folder === 'string' ? { release: folder, at: folder } : folder;
+    const target = join(workshop.downloads, at);
     mkdirSync(target, { recursive: true });
-    cpSync(join(workshop.prepared.releases, folder), target, { recursive: true });
+    cpSync(join(workshop.prepared.releases, release), target, { recursive: true });
   }
 }
 

@@ -1,5 +1,4 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newToken, systemRandom } from '../../../app/base/secret.ts';
 import { type DemoForge, startDemoForge } from '../../../app/demo/forge.ts';
@@ -13,6 +12,8 @@ import { createNetwork, NAMES, type Network } from './network.ts';
 
 /** What `bun run test:appliance` has made before the tests; they find it in the environment. */
 export interface Prepared {
+  /** For all files of the run; removed at its end. */
+  readonly directory: string;
   /** A tar of a fresh Debian 12. */
   readonly image: string;
   /** A directory with a folder for each release, as `makeReleases` makes them. */
@@ -51,7 +52,7 @@ export interface Workshop {
 /** Sets everything up around machines. */
 export async function openWorkshop(): Promise<Workshop> {
   const prepared = readPrepared();
-  const directory = mkdtempSync(join(tmpdir(), 'fjmcp-appliance-'));
+  const directory = mkdtempSync(join(prepared.directory, 'workshop-'));
   const downloads = join(directory, 'downloads');
   mkdirSync(downloads);
   const certificates = await createCertificates(directory, [NAMES.downloads, NAMES.forge]);
@@ -63,7 +64,7 @@ export async function openWorkshop(): Promise<Workshop> {
     redirectUris: [`https://${NAMES.broker}/oauth/callback`],
     onTokens: (answer) => issued.push(answer),
   });
-  const network = await createNetwork();
+  const network = await createNetwork(prepared.directory);
   const names = `${network.address} ${NAMES.downloads} ${NAMES.forge}`;
   const internet = startInternet({
     ...{ network, certificates },
