@@ -4,7 +4,7 @@ import { letOthersRun } from './let-others-run.ts';
 import type { StoreContext } from './store-context.ts';
 
 /** Rows sealed anew in one transaction, so that no request waits long for it. */
-const BATCH_ROWS = 200;
+const BATCH_ROWS = 100;
 
 /** A column that holds sealed values; its place is `table.column`, its subject the row's key. */
 interface SealedColumn {
