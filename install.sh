@@ -1450,11 +1450,19 @@ start_units() {
     die $HEALTH "fjmcp-broker is installed and not healthy: $HEALTH_SAYS." \
       'See journalctl -u fjmcp-broker; run this again when the reason is gone'
   }
+  # The first backup shows now, and not at night, that there can be one.
+  if [ -e "$STATE/store.db" ] && [ ! -d "$STATE/backups" ]; then
+    systemctl start fjmcp-broker-backup.service ||
+      warn 'the store could not be backed up (journalctl -u fjmcp-broker-backup)'
+  fi
 }
 
 run_doctor() {
   is_installed || die $ABSENT 'fjmcp-broker is not installed'
-  CREDENTIALS_DIRECTORY=$CREDENTIALS "$OPT/current/fjmcp-broker" doctor --config "$CONFIG"
+  # As the unit has it: what was answered here must not stand in for what is configured.
+  env -i PATH="$PATH" HOME="${HOME:-/root}" CREDENTIALS_DIRECTORY="$CREDENTIALS" \
+    NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt \
+    "$OPT/current/fjmcp-broker" doctor --config "$CONFIG"
 }
 
 last_words() {
