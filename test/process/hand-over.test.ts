@@ -1,19 +1,25 @@
 import { afterEach, beforeEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../../app/base/clock.ts';
+import { openControlLine } from '../../app/control/ask.ts';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { type HandOverStage, setHandOverStage } from '../support/hand-over-stage.ts';
+import { KeptConnection } from '../support/kept-connection.ts';
 import { ownCommand } from '../support/own-command.ts';
 import { isAlive, untilGone } from '../support/processes.ts';
 import { RawClient, rpcAnswer } from '../support/raw-client.ts';
 import { RawSession } from '../support/raw-session.ts';
 import { accessTokenOf, alice, newClient } from '../support/sign-in.ts';
 import { SteadyCallers } from '../support/steady-callers.ts';
+import { freePort } from '../support/system.ts';
 
 // Real processes: on a busy machine each of many takes its time.
 setDefaultTimeout(120_000);
 
 const STREAM = 'application/json, text/event-stream';
+
+const METRICS_TOKEN = 'a-token-of-a-test-with-enough-letters';
 
 let on: HandOverStage;
 let token: string;
@@ -147,4 +153,42 @@ describe('a hand-over', () => {
     await client.connect();
     expect(on.proxy.faults).toEqual([]);
   });
+
+  it('tells who kept a connection open to make the next one', async () => {
+    const kept = await KeptConnection.open(on.socketPath, new URL(on.stage.origin).host);
+    expect(await kept.get('/healthz')).not.toContain('Connection: close');
+    const line = openControlLine(`${on.stage.storePath}.control`, systemClock, 60_000);
+    expect(await line.ask({ action: 'reload', handOver: true })).toMatchObject({ ok: true });
+    line.close();
+    expect(await kept.get('/healthz')).toContain('Connection: close');
+    await kept.ended;
+  });
+});
+
+describe('the metrics of a successor', () => {
+  it.each(['unix', 'tcp'] as const)(
+    'are where those of the broker before were: %s',
+    async (kind) => {
+      await on.end();
+      let path = '';
+      const port = freePort();
+      on = await setHandOverStage(fixtureCommand(), ({ directory }) => {
+        path = join(directory, 'metrics.sock');
+        return {
+          settings: { METRICS_LISTEN: kind === 'unix' ? `unix:${path}` : `127.0.0.1:${port}` },
+          wrapper: ['/usr/bin/env', `FJMCP_METRICS_TOKEN=${METRICS_TOKEN}`],
+        };
+      });
+      const ask = () =>
+        fetch(`http://127.0.0.1:${port}/metrics`, {
+          ...(kind === 'unix' && { unix: path }),
+          headers: { authorization: `Bearer ${METRICS_TOKEN}` },
+        });
+      expect((await ask()).status).toBe(200);
+      await handOver();
+      await untilGone(on.broker.pid);
+      await on.broker.logged('metrics.listening', 2);
+      expect((await ask()).status).toBe(200);
+    },
+  );
 });

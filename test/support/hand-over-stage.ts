@@ -38,7 +38,11 @@ export async function setHandOverStage(
     settings,
     wrapper: ['/usr/bin/env', `NOTIFY_SOCKET=${notifyPath}`, ...wrapper],
   });
-  await notify.until('READY=1');
+  const isReady = await Promise.race([
+    notify.until('READY=1').then(() => true),
+    broker.exited.then(() => false),
+  ]);
+  if (!isReady) throw new Error(`the broker has ended:\n${broker.output}`);
   const successors = () => broker.log('handover.started').map(({ pid }) => Number(pid));
   return {
     ...{ stage, broker, proxy, notify, socketPath },
