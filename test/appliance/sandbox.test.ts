@@ -43,6 +43,10 @@ describeWith(appliance, 'S11: a hostile child in the appliance', () => {
   });
   afterAll(() => workshop.close());
 
+  it('is in a sandbox that keeps every promise, in the hardened unit too', async () => {
+    expect(await brokerLog(machine, 'child.sandbox')).toMatchObject([{ without: [] }]);
+  });
+
   it('gets nothing of other children, the store, the keys, the settings, the sockets', async () => {
     const [alice, bob] = [await connected(outside, 'alice'), await connected(outside, 'bob')];
     const findings = await attack(alice);
