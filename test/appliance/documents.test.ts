@@ -17,8 +17,7 @@ for (const page of PAGES) {
     beforeAll(async () => {
       workshop = await openWorkshop();
       machine = await workshop.machine('pages');
-      publish(workshop, 'forgejo-mcp');
-      publish(workshop, { release: 'current', at: '' });
+      publish(workshop, 'forgejo-mcp', 'current', { release: 'current', at: '' });
     });
     afterAll(() => workshop.close());
 

@@ -25,7 +25,7 @@ const SOCKETS = [
   ...['/run/dbus/system_bus_socket', '/run/systemd/journal/socket'],
 ];
 
-describeWith(appliance, 'S11: a hostile child in the appliance', () => {
+describeWith(appliance, 'a hostile child in the appliance', () => {
   let workshop: Workshop;
   let machine: Machine;
   let outside: HttpFetch;
@@ -47,7 +47,7 @@ describeWith(appliance, 'S11: a hostile child in the appliance', () => {
     expect(await brokerLog(machine, 'child.sandbox')).toMatchObject([{ without: [] }]);
   });
 
-  it('gets nothing of other children, the store, the keys, the settings, the sockets', async () => {
+  it('[CVE-2026-61560] gets nothing of other children, the store, the keys, the settings, the sockets', async () => {
     const [alice, bob] = [await connected(outside, 'alice'), await connected(outside, 'bob')];
     const findings = await attack(alice);
     expect(findings.tokens).toBe('0');
@@ -61,7 +61,7 @@ describeWith(appliance, 'S11: a hostile child in the appliance', () => {
     await Promise.all([alice.close(), bob.close()]);
   });
 
-  it('is held by the second lock where there are no user namespaces, and that is told', async () => {
+  it('S11: is held by the second lock where there are no user namespaces, and that is told', async () => {
     const lines = ['[Service]', 'RestrictNamespaces=', 'RestrictNamespaces=yes'].join('\\n');
     await machine.must(
       `mkdir -p ${OVERRIDE}; printf '${lines}\\n' > ${OVERRIDE}/none.conf; systemctl daemon-reload; systemctl restart fjmcp-broker`,

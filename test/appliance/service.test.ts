@@ -63,7 +63,7 @@ describeWith(appliance, 'the unit fjmcp-broker.service', () => {
     expect((await other).stdout).toMatch(/^(000|421)$/);
   });
 
-  it('believes nothing about a client but what Caddy has seen', async () => {
+  it('[GHSA-g53w-w6mj-hrpp] believes nothing about a client but what Caddy has seen', async () => {
     await outside('https://mcp.example.test/healthz', {
       headers: {
         'x-forwarded-for': '203.0.113.9',

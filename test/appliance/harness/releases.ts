@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { must } from './command.ts';
+import { NAMES } from './network.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -33,6 +34,7 @@ export async function makeReleases(directory: string, say: (text: string) => voi
       [
         ...[process.execPath, 'release/main.ts', '--arch', architecture()],
         ...['--version', VERSIONS[release], '--out', join(directory, release)],
+        ...['--base-url', `https://${NAMES.downloads}/${release}`],
       ],
       { cwd: ROOT },
     );
@@ -79,7 +81,12 @@ async function makeBroken(directory: string, release: Release, serve: string): P
   await must(['tar', '-C', work, '-I', 'gzip -1', '--owner=0', '--group=0', '-cf', archive, name]);
   rmSync(work, { recursive: true });
   writeFileSync(join(folder, 'SHA256SUMS'), await sumLine(folder, `${name}.tar.gz`));
-  copyFileSync(join(directory, 'next', 'install.sh'), join(folder, 'install.sh'));
+  // An installer is told its version and its address.
+  const installer = readFileSync(join(directory, 'next', 'install.sh'), 'utf8');
+  const told = installer
+    .replaceAll(VERSIONS.next, VERSIONS[release])
+    .replaceAll(`${NAMES.downloads}/next`, `${NAMES.downloads}/${release}`);
+  writeFileSync(join(folder, 'install.sh'), told, { mode: 0o755 });
 }
 
 /** Names and shapes are those of forgejo-mcp's own releases: an archive with one directory inside. */
