@@ -33,7 +33,7 @@ export interface BrokerOptions {
   /** Access tokens of other connections that are in the store. */
   readonly tokenRows: number;
   /** Other limits than those that are counted and never reached; their proxy is this machine. */
-  readonly rateLimits?: string;
+  readonly rateLimits?: string | undefined;
 }
 
 /** A load client asks more often than any other. */

@@ -2,7 +2,8 @@
  * How fast, and at what cost in memory, calls pass through a bridge between HTTP and stdio:
  *
  *   bun run bench [--seconds 3] [--warmup 1] [--rounds 3] [--sessions 1,20,100]
- *                 [--only pipe,supergateway,broker] [--token-rows 0] [--json FILE]
+ *                 [--only pipe,supergateway,broker] [--token-rows 0] [--rate-limits LIMITS]
+ *                 [--json FILE]
  *   bun run bench --flood [--seconds 3] [--rounds 3] [--sessions 20] [--pause 0]
  *                 [--connections 32] [--rate-limits LIMITS]
  *
@@ -46,7 +47,7 @@ const { values: flags } = parseArgs({
     flood: { type: 'boolean', default: false },
     pause: { type: 'string', default: '0' },
     connections: { type: 'string', default: '32' },
-    'rate-limits': { type: 'string', default: '' },
+    'rate-limits': { type: 'string' },
   },
 });
 
@@ -62,7 +63,11 @@ if (flags.flood) process.exit(await floodBench());
 const contenders: Contender[] = [
   { kind: 'pipe', name: 'pipe' },
   { kind: 'bridge', name: 'supergateway', start: startSupergateway },
-  { kind: 'bridge', name: 'broker', start: brokerWith({ tokenRows }) },
+  {
+    kind: 'bridge',
+    name: 'broker',
+    start: brokerWith({ tokenRows, rateLimits: flags['rate-limits'] }),
+  },
 ];
 const chosen = contenders.filter(({ name }) => flags.only.split(',').includes(name));
 if (chosen.length === 0) throw new Error(`--only names nothing that can be measured`);
@@ -118,7 +123,7 @@ async function floodBench(): Promise<number> {
     rounds: positive('--rounds', flags.rounds),
     pauseMs: Number(flags.pause),
     connections: positive('--connections', flags.connections),
-    rateLimits: flags['rate-limits'] || 'account_mcp=1000000000/1h',
+    rateLimits: flags['rate-limits'] ?? 'account_mcp=1000000000/1h',
   });
   console.log(floodTable(rows));
   if (flags.json !== undefined) await Bun.write(flags.json, `${JSON.stringify(rows, null, 2)}\n`);
