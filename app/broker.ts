@@ -32,6 +32,7 @@ export {
   type RunningBroker,
   type StartedSuccessor,
   StartFailure,
+  SuccessorGone,
   type SuccessorStarter,
 } from './running-broker.ts';
 

@@ -24,7 +24,10 @@ export interface HandOverParts {
   readonly duties: Pick<Duties, 'begin' | 'release'>;
   /** Whether the sockets have their public names. */
   readonly isPublic: () => boolean;
-  /** Its sockets' names are taken by a process that is gone: another broker has to be started. */
+  /**
+   * There is a successor no more, and this process cannot take its place: another broker has to be
+   * started.
+   */
   readonly onLost: () => void;
   readonly storePath: string;
   /** All store keys, the current one last: what systemd gives as a credential may be older. */
@@ -93,9 +96,13 @@ export function createHandOver(parts: HandOverParts): HandOver {
     programVersion,
   }: HandOverQuestion): Result<HandOverAnswer, ControlFault> => {
     if (state.kind !== 'released' || state.successor.pid !== pid) return NOT_ASKED;
-    const { settle } = state;
+    const { settle, successor } = state;
     state = { kind: 'done' };
     starter?.handedOver(pid);
+    void successor.exited.then((how) => {
+      log.error('handover.successor_gone', { pid, how });
+      parts.onLost();
+    });
     log.info('handover.done', { pid, version: programVersion });
     settle(ok({ kind: 'handed_over', pid, programVersion }));
     return ok({ kind: 'handed_over', pid, programVersion });

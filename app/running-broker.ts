@@ -74,7 +74,7 @@ export interface RunningBroker {
   readonly succeeded: Promise<void>;
   /**
    * Resolves when another broker has taken over, and all that was under way here has ended; the stop
-   * is done by then.
+   * is done by then. Rejects with `SuccessorGone`.
    */
   readonly left: Promise<void>;
   /**
@@ -82,6 +82,11 @@ export interface RunningBroker {
    * children end, the store closes. Harmless when repeated.
    */
   stop(): Promise<void>;
+}
+
+/** Nobody is the broker any more: the successor is gone, and has the names of the sockets. */
+export class SuccessorGone extends Error {
+  override readonly name = 'SuccessorGone';
 }
 
 /** Why the broker could not start; the message is a sentence for the admin. */

@@ -7,7 +7,7 @@ import { createHandOver, type HandOver } from './hand-over.ts';
 import { type Listeners, openListeners } from './listeners.ts';
 import { type Built, mount } from './mount.ts';
 import { keepStaticClients, reloadSettings } from './reload.ts';
-import type { BrokerState, RunningBroker } from './running-broker.ts';
+import { type BrokerState, type RunningBroker, SuccessorGone } from './running-broker.ts';
 
 /** What answers that are ready need at least; the process has two seconds from the signal. */
 const FLUSH_MS = 200;
@@ -48,7 +48,7 @@ export async function serveBroker(
     ...{ starter: built.starter, duties, clock: built.clock, log: built.log },
     refusal: refusalOf(built),
     isPublic: () => listeners.isPublic,
-    onLost: () => left.reject(new Error('a successor has taken the sockets and is gone')),
+    onLost: () => left.reject(new SuccessorGone()),
     storePath: config.storePath,
     storeKeys: () => built.keyring.storeKeys,
   });

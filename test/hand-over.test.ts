@@ -119,6 +119,19 @@ describe('a hand-over', () => {
     expect(told).toContain('lost');
   });
 
+  it('is lost with a successor that dies while this broker still leaves', async () => {
+    const { handOver, exited, told, release, done } = setUp();
+    const outcome = handOver.begin();
+    await release();
+    await done();
+    await outcome;
+    expect(told).not.toContain('lost');
+    exited.resolve('SIGSEGV');
+    await exited.promise;
+    await Promise.resolve();
+    expect(told).toContain('lost');
+  });
+
   it('may be tried again after a failure', async () => {
     const { handOver, exited, release } = setUp();
     const first = handOver.begin();

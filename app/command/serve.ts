@@ -2,11 +2,11 @@ import { resolve } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/secret.ts';
-import { type RunningBroker, StartFailure, startBroker } from '../broker.ts';
+import { type RunningBroker, StartFailure, SuccessorGone, startBroker } from '../broker.ts';
 import { readConfigFile } from '../config/read-file.ts';
 import { loadConfig } from '../config.ts';
 import { succeedBroker } from '../succession.ts';
-import { createServiceManager } from '../systemd/service-manager.ts';
+import { createServiceManager, type ServiceManager } from '../systemd/service-manager.ts';
 import { announce } from './announce.ts';
 import { type Command, EXIT } from './command.ts';
 import { createStarter, readInheritance } from './successor.ts';
@@ -57,7 +57,7 @@ export const serve: Command = async (context) => {
       const ended = Promise.race([context.stopAsked, broker.succeeded]);
       void announce({ broker, manager, clock: systemClock, log }, ended);
     }
-    const signal = await Promise.race([context.stopAsked, broker.left]);
+    const signal = await Promise.race([context.stopAsked, leftOf(broker, manager)]);
     if (signal !== undefined) {
       manager.stopping();
       log.info('process.stopping', { signal });
@@ -71,3 +71,18 @@ export const serve: Command = async (context) => {
     return EXIT.failed;
   }
 };
+
+/**
+ * When the broker has left. systemd hears of the end of a process from its parent, and for a
+ * successor that is this one: would it end too, the unit would look as if it had been stopped. So it
+ * stays, until the missing signs of life have the unit started again.
+ */
+async function leftOf(broker: RunningBroker, manager: ServiceManager): Promise<undefined> {
+  try {
+    await broker.left;
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof SuccessorGone) || manager.watchdogMs === undefined) throw error;
+    return new Promise(() => undefined);
+  }
+}

@@ -192,3 +192,16 @@ describe('the metrics of a successor', () => {
     },
   );
 });
+
+describe('the signs of life', () => {
+  it('go on from the successor, for whom the variable that names the first is not meant', async () => {
+    await on.end();
+    on = await setHandOverStage(fixtureCommand(), () => ({
+      wrapper: ['/bin/sh', '-c', 'WATCHDOG_USEC=600000 WATCHDOG_PID=$$ exec "$0" "$@"'],
+    }));
+    await handOver();
+    await untilGone(on.broker.pid);
+    const beats = on.notify.heard.filter((text) => text === 'WATCHDOG=1').length;
+    await on.notify.until('WATCHDOG=1', beats + 3);
+  });
+});
