@@ -303,6 +303,7 @@ recall() {
       MINISIGN_KEY) MINISIGN_KEY=${MINISIGN_KEY:-$recall_value} ;;
       REQUIRE_SIGNATURE) REQUIRE_SIGNATURE=${REQUIRE_SIGNATURE:-$recall_value} ;;
       FORGEJO_MCP_BASE_URL) FORGEJO_MCP_BASE_URL=${FORGEJO_MCP_BASE_URL:-$recall_value} ;;
+      FORGEJO_MCP_VERSION) FORGEJO_MCP_VERSION=${FORGEJO_MCP_VERSION:-$recall_value} ;;
     esac
   done <"$MEMORY/answers"
 }
@@ -316,6 +317,7 @@ NO_CADDY=$NO_CADDY
 MINISIGN_KEY=$MINISIGN_KEY
 REQUIRE_SIGNATURE=$REQUIRE_SIGNATURE
 FORGEJO_MCP_BASE_URL=$FORGEJO_MCP_BASE_URL
+FORGEJO_MCP_VERSION=$CHOSEN_MCP_VERSION
 MEMORY_TEXT
 }
 
@@ -323,6 +325,8 @@ set_defaults() {
   BASE_URL=${BASE_URL:-$RELEASE_BASE_URL}
   BASE_URL=${BASE_URL%/}
   MINISIGN_KEY=${MINISIGN_KEY:-$RELEASE_MINISIGN_KEY}
+  # Whoever chose a version stays with it; for all others an upgrade brings the one that fits.
+  CHOSEN_MCP_VERSION=$FORGEJO_MCP_VERSION
   FORGEJO_MCP_VERSION=${FORGEJO_MCP_VERSION:-$FORGEJO_MCP_VERSION_DEFAULT}
   FORGEJO_MCP_BASE_URL=${FORGEJO_MCP_BASE_URL:-$FORGEJO_MCP_BASE_URL_DEFAULT}
   FORGEJO_MCP_BASE_URL=${FORGEJO_MCP_BASE_URL%/}
@@ -595,6 +599,8 @@ gather_answers() {
   FORGEJO_URL=${FORGEJO_URL:-$(config_value forgejo_url)}
   FORGEJO_INTERNAL_URL=${FORGEJO_INTERNAL_URL:-$(config_value forgejo_internal_url)}
   CLIENT_ID=${CLIENT_ID:-$(config_value forgejo_client_id)}
+  # A run that was cut off between the application and the configuration.
+  CLIENT_ID=${CLIENT_ID:-$(cat "$MEMORY/client-id" 2>/dev/null || :)}
   if [ -z "$PUBLIC_URL" ]; then
     has_terminal || missing 'the public address' --public-url FJMCP_PUBLIC_URL
     ask 'Address for Claude and other clients, for example https://mcp.example.org' ''
@@ -1183,7 +1189,6 @@ CONFIG_TEXT
 }
 
 write_config() {
-  CLIENT_ID=${CLIENT_ID:-$(cat "$MEMORY/client-id" 2>/dev/null || :)}
   if [ ! -e "$CONFIG" ]; then
     config_text >"$TEMPORARY/config.toml"
     place "$TEMPORARY/config.toml" "$CONFIG" 0640 fjmcp-broker
@@ -1292,6 +1297,7 @@ install_caddy() {
   fi
   manages_services || return 0
   apply_caddy
+  trust_internal_ca
 }
 
 fingerprint() {
@@ -1332,7 +1338,6 @@ apply_caddy() {
     restore_caddy
     die $CADDY 'Caddy did not take its new configuration; the old one is back (journalctl -u caddy)'
   fi
-  trust_internal_ca
 }
 
 restore_caddy() {
@@ -1355,7 +1360,7 @@ restore_caddy() {
 
 # With Caddy's own certificate authority this machine trusts it, so that doctor can look from here.
 trust_internal_ca() {
-  [ "$TLS" = internal ] && [ -z "$ROOT" ] || return 0
+  [ "$TLS" = internal ] && [ -z "$ROOT" ] && [ -z "$NO_START" ] || return 0
   ca_root=/var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt
   ca_tries=0
   while [ ! -s "$ca_root" ] && [ $ca_tries -lt 20 ]; do
@@ -1584,13 +1589,16 @@ do_upgrade() {
   install_packages
   copy_store
   install_program
-  switch_program
   install_apparmor
+  switch_program
   install_links
   remember
   install_caddy
   prune "$OPT" fjmcp-broker
   prune "$OPT/forgejo-mcp" forgejo-mcp
+  case $CHANGED in
+    *"$UNITS/fjmcp-broker.service"*) say 'The unit has changed too; what it demands of the process holds from the next restart on.' ;;
+  esac
   say "fjmcp-broker $VERSION serves. --rollback goes back to $FROM."
 }
 
@@ -1608,7 +1616,6 @@ do_rollback() {
   say "The plan: fjmcp-broker $FROM back to $VERSION; the store stays as it is; $(handover_words)"
   [ -z "$DRY_RUN" ] || { say 'Nothing has been changed (--dry-run).'; return 0; }
   confirm 'Go on?'
-  # The program that this session runs from may be the one that is left.
   FORGEJO_MCP=''
   switch_program
   install_links

@@ -169,4 +169,33 @@ describeUnderShells('the installer', (shell) => {
     );
     expect(machine.tree()['etc/caddy/.fjmcp-broker-try']).toBeUndefined();
   });
+
+  it('10: stays when it does not become healthy, and goes on when it is run again', async () => {
+    machine.fact('broken-1.0.0');
+    const { code, err } = await machine.run(['--offline', offline]);
+    expect(code).toBe(10);
+    expect(err).toContain('not healthy: the unit is failed');
+    machine.fact('broken-1.0.0', null);
+    machine.fact('fjmcp-broker.service', null);
+    expect((await machine.run(['--offline', offline])).code).toBe(0);
+    expect(machine.factOf('serving')).toBe('1.0.0');
+  });
+
+  it("leaves somebody else's forgejo-mcp where it is", async () => {
+    machine.write('usr/local/bin/forgejo-mcp', 'theirs');
+    expect((await machine.run(['--offline', offline])).code).toBe(0);
+    expect(machine.read('usr/local/bin/forgejo-mcp')).toBe('theirs');
+  });
+
+  it('loads the AppArmor profile where programs without one have no user namespaces', async () => {
+    const restriction = 'proc/sys/kernel/apparmor_restrict_unprivileged_userns';
+    machine.write('etc/apparmor.d/README', '');
+    await machine.run(['--offline', offline, '--no-start']);
+    expect(machine.tree()['etc/apparmor.d/fjmcp-broker']).toBeUndefined();
+    machine.write(restriction, '1\n');
+    await machine.run(['--offline', offline, '--no-start']);
+    expect(machine.tree()['etc/apparmor.d/fjmcp-broker']).toBeDefined();
+    const profile = machine.path('etc/apparmor.d/fjmcp-broker');
+    expect(machine.calls()).toContain(`apparmor_parser -r ${profile}`);
+  });
 });

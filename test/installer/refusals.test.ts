@@ -150,6 +150,15 @@ describeUnderShells('a refusal of the installer', (shell) => {
     await expectRefusal(6, 'holds no fjmcp-broker', ['--offline', folder]);
   });
 
+  it('6: an archive that would write outside of where it is unpacked', async () => {
+    const folder = spoilt();
+    const file = join(folder, releases.archive('1.0.0'));
+    const argv = ['tar', '-C', folder, '-czPf', file, '--transform', 's,^,../,', 'install.sh'];
+    expect(Bun.spawnSync(argv).exitCode).toBe(0);
+    sealFolder(folder, '1.0.0');
+    await expectRefusal(6, 'lead outside', ['--offline', folder]);
+  });
+
   it('7: a port that another program holds, by name, and how to go on', async () => {
     machine.fact('port-80', 'LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=7,fd=6))\n');
     await expectRefusal(7, /port 80 is held by nginx.*--no-caddy/, ['--offline', offline]);

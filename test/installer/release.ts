@@ -48,7 +48,7 @@ function build(directory: string, version: string): void {
   mkdirSync(inside, { recursive: true });
   writeFileSync(join(inside, 'fjmcp-broker'), program(version));
   chmodSync(join(inside, 'fjmcp-broker'), 0o755);
-  for (const carried of ['install.sh', 'systemd', 'caddy', 'LICENSE']) {
+  for (const carried of ['install.sh', 'systemd', 'caddy', 'apparmor', 'LICENSE']) {
     cpSync(join(SOURCES, carried), join(inside, carried), { recursive: true });
   }
   writeChecksums(inside);

@@ -55,6 +55,8 @@ case $verb in
       disable-*) rm -f "$S/enabled-$unit" ;;
       start-fjmcp-broker.service | restart-fjmcp-broker.service) serve ;;
       reload-fjmcp-broker.service)
+        # Somebody presses Ctrl-C while the hand-over is under way.
+        [ ! -e "$S/interrupted" ] || { rm "$S/interrupted"; kill -TERM $PPID; }
         [ ! -e "$S/deaf-$(readlink "$R/opt/fjmcp-broker/current")" ] && serve ;;
       start-fjmcp-broker-backup.service) [ ! -e "$S/no-backup" ] ;;
       start-* | restart-*) [ ! -e "$S/refuses-$unit" ] && echo active >"$S/$unit" ;;

@@ -93,6 +93,17 @@ describeUnderShells('an upgrade by the installer', (shell) => {
     });
   }
 
+  it('goes back when it is interrupted in the middle', async () => {
+    const before = machine.tree();
+    machine.fact('interrupted');
+    const { code } = await upgrade();
+    expect(code).toBe(143);
+    expect(machine.factOf('serving')).toBe('1.0.0');
+    expect(link('current')).toBe('-> 1.0.0');
+    const units = Object.entries(before).filter(([path]) => path.startsWith('etc/'));
+    expect(machine.tree()).toMatchObject(Object.fromEntries(units));
+  });
+
   it('does not begin when the store cannot be copied', async () => {
     machine.fact('no-backup');
     const { code, err } = await upgrade();
