@@ -41,13 +41,16 @@ export const serve: Command = async (context) => {
   context.onHangUp(() => void started.promise.then((broker) => broker.reload()));
   const manager = createServiceManager({ env: context.env, pid: process.pid, log });
   try {
+    const inheritance = await readInheritance(context);
     const parts = {
       ...{ log, clock: systemClock, random: systemRandom, pid: process.pid },
-      onMigration: () => manager.extendTimeout(MIGRATION_MS),
+      onMigration: () => {
+        // A successor is not yet the process that the manager listens to.
+        if (inheritance === undefined) manager.extendTimeout(MIGRATION_MS);
+      },
       starter: createStarter(context, manager),
       readConfig,
     };
-    const inheritance = await readInheritance(context);
     const broker =
       inheritance === undefined
         ? await startBroker(config, parts)
