@@ -25,7 +25,7 @@ export function requestLog(options: RequestLogOptions) {
     let routeOf: ((path: string) => string) | undefined;
     const record = (request: Request, status: number, startedAt: number) => {
       routeOf ??= routeMatcher(app.routes.map(({ path }) => path));
-      const route = URL.canParse(request.url) ? routeOf(new URL(request.url).pathname) : OTHER;
+      const route = routeOf(pathOf(request.url));
       options.metrics.httpRequests.inc({ route, status: `${Math.trunc(status / 100)}xx` });
       // Calls come by the thousand a second; who wants each of them in the log asks for `debug`.
       const level = route === CALLS_ROUTE && status < 400 ? 'debug' : 'info';
@@ -53,6 +53,15 @@ export function requestLog(options: RequestLogOptions) {
     });
     return app;
   };
+}
+
+/** The path as it was sent; empty for a request with a Host that fits into no URL. */
+function pathOf(url: string): string {
+  const scheme = url.indexOf('://');
+  if (scheme === -1) return '';
+  const start = url.indexOf('/', scheme + 3);
+  const end = url.indexOf('?', start);
+  return url.slice(start, end === -1 ? undefined : end);
 }
 
 /** Gives the pattern that a path belongs to, as Elysia's router would: a trailing slash matches. */

@@ -8,12 +8,17 @@ import type { SessionRegistry } from '../session/registry.ts';
 import type { Store } from '../store/store.ts';
 import { SCOPES } from '../tools/scopes.ts';
 import { DELETE_DETAIL, GET_DETAIL, POST_DETAIL } from './api-detail.ts';
-import { createBearerCheck } from './bearer.ts';
+import { type BearerGrant, createBearerCheck } from './bearer.ts';
 import { bearerGuard, refusalResponse, withCors } from './bearer-guard.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
 import { listenToSession } from './listen.ts';
 import { RESOURCE_METADATA_PATH, resourceMetadata } from './resource-metadata.ts';
-import { deleteSession, postMessage, type TransportParts } from './session-transport.ts';
+import {
+  deleteSession,
+  type Exchange,
+  postMessage,
+  type TransportParts,
+} from './session-transport.ts';
 import { bearerChallenge } from './www-authenticate.ts';
 
 export interface ProtectedResourceOptions {
@@ -29,6 +34,11 @@ export interface ProtectedResourceOptions {
   /** The protocol versions that the registry serves. */
   readonly serverVersions: readonly string[];
   readonly bodyBytesMax: number;
+  /**
+   * Sets the seconds that a connection may be silent. Not read from a handler's context: Elysia
+   * defines `server` anew on each one that does, which costs more than what it is used for.
+   */
+  readonly allowIdle: (request: Request, seconds: number) => void;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -44,6 +54,10 @@ const METHODS = ['GET', 'POST', 'DELETE', 'OPTIONS'] as const;
  */
 export function protectedResource(options: ProtectedResourceOptions) {
   const { publicOrigin, clock, log, metrics } = options;
+  const exchangeOf = (request: Request, grant: BearerGrant): Exchange => ({
+    ...{ request, grant },
+    allowIdle: (seconds) => options.allowIdle(request, seconds),
+  });
   const origins = [publicOrigin, ...options.allowedOrigins];
   const challenge = bearerChallenge({
     metadataUrl: `${publicOrigin}${RESOURCE_METADATA_PATH}`,
@@ -70,27 +84,24 @@ export function protectedResource(options: ProtectedResourceOptions) {
       .use(bearerGuard({ check, challenge, origins, log }))
       .post(
         PATH,
-        async ({ request, grant, server }) => {
-          const allowIdle = (seconds: number) => server?.timeout(request, seconds);
-          const response = await postMessage({ request, grant, allowIdle }, transport);
+        async ({ request, grant }) => {
+          const response = await postMessage(exchangeOf(request, grant), transport);
           return withCors(response, request, origins);
         },
         { parse: 'none', detail: POST_DETAIL },
       )
       .get(
         PATH,
-        async ({ request, grant, server }) => {
-          const allowIdle = (seconds: number) => server?.timeout(request, seconds);
-          const response = await listenToSession({ request, grant, allowIdle }, transport);
+        async ({ request, grant }) => {
+          const response = await listenToSession(exchangeOf(request, grant), transport);
           return withCors(response, request, origins);
         },
         { parse: 'none', detail: GET_DETAIL },
       )
       .delete(
         PATH,
-        async ({ request, grant, server }) => {
-          const allowIdle = (seconds: number) => server?.timeout(request, seconds);
-          const response = await deleteSession({ request, grant, allowIdle }, transport);
+        async ({ request, grant }) => {
+          const response = await deleteSession(exchangeOf(request, grant), transport);
           return withCors(response, request, origins);
         },
         { parse: 'none', detail: DELETE_DETAIL },

@@ -2,6 +2,7 @@ import type { Digest } from '../base/secret.ts';
 import type { AccountState } from './accounts.ts';
 import { createConfirm, createRefreshLookUp, createRotation } from './refresh-tokens.ts';
 import type { StoreContext } from './store-context.ts';
+import { untilWritten } from './until-written.ts';
 
 /** An access token about to be issued. */
 export interface NewAccessToken {
@@ -96,18 +97,21 @@ export interface Tokens {
   rotate(request: RotationRequest): Promise<Rotation>;
 }
 
+/** Access tokens whose rows are remembered: of the connections that are busy at once. */
+const ACCESS_REMEMBERED_MAX = 4096;
+
 export function createTokens(context: StoreContext): Tokens {
   const { connection } = context;
   const findAccess = connection.prepare<AccessRow, [string]>(FIND_ACCESS);
   const lookUp = createRefreshLookUp(context);
   const confirm = createConfirm(context);
   const rotate = createRotation(context);
+  const access = untilWritten(connection, ACCESS_REMEMBERED_MAX, (digest: Digest) => {
+    const row = findAccess.get(digest);
+    return row === null ? undefined : { ...row, grantEnded: row.grantEnded === 1 };
+  });
   return {
-    findAccess: (digest) =>
-      connection.read(() => {
-        const row = findAccess.get(digest);
-        return row === null ? undefined : { ...row, grantEnded: row.grantEnded === 1 };
-      }),
+    findAccess: (digest) => connection.read(() => access(digest)),
     confirmAnswer: (refreshDigest) =>
       connection.write(() => {
         confirm(refreshDigest);

@@ -153,7 +153,13 @@ describe('figures', () => {
   it('takes the median of the rounds and the ratio at the same number of sessions', () => {
     const turn = (name: string, sessions: number, callsPerSecond: number): Turn => ({
       ...{ name, sessions, callsPerSecond, seconds: 1, calls: 10, wrong: 0, firstWrong: undefined },
-      ...{ p50Ms: 1, p99Ms: 2, clientCpuMs: 500, cpuUsPerCall: undefined },
+      ...{
+        p50Ms: 1,
+        p99Ms: 2,
+        clientCpuMs: 500,
+        cpuUsPerCall: undefined,
+        systemUsPerCall: undefined,
+      },
       ...{ idleRssMb: 50, openRssMb: 60, loadedRssMb: 70 },
     });
     const rows = summarize([

@@ -236,6 +236,7 @@ export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = 
     allowedOrigins: ['https://client.example'],
     serverVersions: VERSIONS,
     bodyBytesMax: options.bodyBytesMax ?? 64 * 1024,
+    allowIdle: () => undefined,
     clock,
     log: silentLog,
     metrics,

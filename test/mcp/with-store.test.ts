@@ -76,6 +76,7 @@ function whole(limits: Partial<SessionLimits> = {}) {
     allowedOrigins: [],
     serverVersions: VERSIONS,
     bodyBytesMax: 64 * 1024,
+    allowIdle: () => undefined,
     clock,
     log: silentLog,
     metrics,
