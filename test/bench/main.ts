@@ -2,12 +2,12 @@
  * How fast, and at what cost in memory, calls pass through a bridge between HTTP and stdio:
  *
  *   bun run bench [--seconds 3] [--warmup 1] [--rounds 3] [--sessions 1,20,100]
- *                 [--only pipe,supergateway,broker] [--token-rows 0] [--json FILE]
+ *                 [--only pipe,bare,supergateway,broker] [--token-rows 0] [--json FILE]
  *
  * Measured is a closed loop: every session calls the tool `noop` of the same light native child and
  * sends the next call when the last was answered. Contenders are the pipe alone (no HTTP, the upper
- * bound), supergateway from the registry (stateful, loopback, no authorization) and this broker
- * with OAuth. They take turns within each round, each started afresh, so that what else the machine
+ * bound), a bare bridge in the same runtime (HTTP in front of the pipe, nothing else), supergateway
+ * from the registry (stateful, loopback, no authorization) and this broker with OAuth. They take turns within each round, each started afresh, so that what else the machine
  * does hits all alike; each figure is the median of the rounds. Compare ratios, not figures of two
  * machines.
  *
@@ -23,6 +23,7 @@
 import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { lightChild } from '../support/light-child.ts';
+import { startBare } from './bare.ts';
 import { brokerWith } from './broker.ts';
 import { summarize, table } from './summary.ts';
 import { startSupergateway, supergatewayRuntime } from './supergateway.ts';
@@ -34,7 +35,7 @@ const { values: flags } = parseArgs({
     warmup: { type: 'string', default: '1' },
     rounds: { type: 'string', default: '3' },
     sessions: { type: 'string', default: '1,20,100' },
-    only: { type: 'string', default: 'pipe,supergateway,broker' },
+    only: { type: 'string', default: 'pipe,bare,supergateway,broker' },
     'token-rows': { type: 'string', default: '0' },
     json: { type: 'string' },
   },
@@ -47,6 +48,7 @@ if (!Number.isSafeInteger(tokenRows) || tokenRows < 0) {
 const child = lightChild();
 const contenders: Contender[] = [
   { kind: 'pipe', name: 'pipe' },
+  { kind: 'bridge', name: 'bare', start: startBare },
   { kind: 'bridge', name: 'supergateway', start: startSupergateway },
   { kind: 'bridge', name: 'broker', start: brokerWith(tokenRows) },
 ];
