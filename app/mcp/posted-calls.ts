@@ -33,7 +33,7 @@ export async function answerCalls(
 ): Promise<Response> {
   const { request, allowIdle } = exchange;
   const streams = acceptsEventStream(request.headers);
-  if (needsChild(requests)) {
+  if (!session.attached && needsChild(requests)) {
     // A start may take longer than Bun lets a silent connection wait.
     allowIdle(NO_IDLE_LIMIT_S);
     const attached = await session.attach();

@@ -2,7 +2,7 @@ import { readBody } from '../base/bounded-body.ts';
 import { type Clock, within } from '../base/clock.ts';
 import { type Message, parseMessage, type RequestId, RPC_ERROR } from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { arrayElements, topLevelNames } from '../base/splice.ts';
+import { arrayElements, Members } from '../base/splice.ts';
 import { isPlainJson } from './headers.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
 
@@ -68,7 +68,7 @@ function messageOf(text: string): Result<Message, MessageRefusal> {
     const fault = parsed.error;
     return err(fault.kind === 'parse' ? { kind: 'not_json' } : fault);
   }
-  const member = ambiguousMember(topLevelNames(text));
+  const member = ambiguousMember(text);
   if (member === undefined) return ok(parsed.value);
   // No id: which of two it is, is the question.
   return err({ kind: 'invalid', detail: `the member "${member}" is ambiguous`, id: null });
@@ -79,13 +79,17 @@ function messageOf(text: string): Result<Message, MessageRefusal> {
  * member of JSON-RPC in case alone (Go's JSON package, which the child uses, takes `Method` for
  * `method`). What is decided here must be what the child sees.
  */
-function ambiguousMember(names: readonly string[]): string | undefined {
-  const seen = new Set<string>();
-  for (const name of names) {
-    const member = MEMBERS.has(name) ? name : folded(name);
-    if (!MEMBERS.has(member)) continue;
-    if (member !== name || seen.has(member)) return member;
-    seen.add(member);
+function ambiguousMember(text: string): string | undefined {
+  const members = new Members(text);
+  /** A bit for each of `MEMBERS`. */
+  let seen = 0;
+  while (members.next()) {
+    const { name } = members;
+    const exact = MEMBERS.indexOf(name);
+    const at = exact === -1 ? MEMBERS.indexOf(folded(name)) : exact;
+    if (at === -1) continue;
+    if (exact === -1 || (seen & (1 << at)) !== 0) return MEMBERS[at];
+    seen |= 1 << at;
   }
   return undefined;
 }
@@ -141,11 +145,4 @@ export function messageRefusalResponse(refusal: MessageRefusal): Response {
 }
 
 const UTF_8 = new TextDecoder('utf-8', { fatal: true });
-const MEMBERS: ReadonlySet<string> = new Set([
-  'jsonrpc',
-  'id',
-  'method',
-  'params',
-  'result',
-  'error',
-]);
+const MEMBERS = ['jsonrpc', 'id', 'method', 'params', 'result', 'error'];

@@ -17,6 +17,8 @@ export interface OwnedSession {
   /** The first 8 characters of the id's digest: how logs name the session. */
   readonly shortId: string;
   readonly protocolVersion: string;
+  /** Whether a child is there to be asked now. */
+  readonly attached: boolean;
   /**
    * Makes sure that a child is there to be asked; to be called before `call`, at once when there is
    * one. However many wait, one child is started. A failure leaves the session as it was, but for

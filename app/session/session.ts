@@ -1,6 +1,7 @@
 import { within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Message, RequestMessage } from '../base/message.ts';
+import { oneAtATime } from '../base/one-at-a-time.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Digest } from '../base/secret.ts';
 import type { SessionRow } from '../store/sessions.ts';
@@ -42,7 +43,8 @@ export class Session implements OwnedSession {
   #state: State = { kind: 'opening' };
   readonly #conversation: Conversation;
   #handshake = '{}';
-  #attaching: Promise<Result<void, OpenFailure>> | undefined;
+  /** One start at a time, however many need it. */
+  readonly #next = oneAtATime(() => this.#startNext());
   readonly #uses: Uses;
 
   /** With `row`, it was opened before, and has no child now. */
@@ -151,10 +153,14 @@ export class Session implements OwnedSession {
     }
   }
 
+  get attached(): boolean {
+    return this.#state.kind === 'ready' && this.#links.current !== undefined;
+  }
+
   attach(): Promise<Result<void, OpenFailure>> {
     const closedBy = this.#closedBy;
     if (closedBy !== undefined) return Promise.resolve(err(openFailureOf(closedBy)));
-    if (this.#links.current !== undefined) return Promise.resolve(ok(undefined));
+    if (this.attached) return Promise.resolve(ok(undefined));
     this.#uses.use();
     return this.#next();
   }
@@ -227,14 +233,6 @@ export class Session implements OwnedSession {
     const deleted = kept ? Promise.resolve(true) : this.#row.delete();
     await this.#links.stop(why);
     this.#hooks.onGone(!(await deleted));
-  }
-
-  /** One start at a time, however many need it. */
-  #next(): Promise<Result<void, OpenFailure>> {
-    this.#attaching ??= this.#startNext().finally(() => {
-      this.#attaching = undefined;
-    });
-    return this.#attaching;
   }
 
   /** Another child than the one that was opened with; after a failure all is as it was before. */

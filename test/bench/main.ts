@@ -2,7 +2,7 @@
  * How fast, and at what cost in memory, calls pass through a bridge between HTTP and stdio:
  *
  *   bun run bench [--seconds 3] [--warmup 1] [--rounds 3] [--sessions 1,20,100]
- *                 [--only pipe,bare,supergateway,broker] [--token-rows 0] [--json FILE]
+ *                 [--only pipe,bare,supergateway,broker] [--busy N] [--token-rows 0] [--json FILE]
  *
  * Measured is a closed loop: every session calls the tool `noop` of the same light native child and
  * sends the next call when the last was answered. Contenders are the pipe alone (no HTTP, the upper
@@ -11,7 +11,8 @@
  * does hits all alike; each figure is the median of the rounds. Compare ratios, not figures of two
  * machines.
  *
- * `--token-rows N` puts N access tokens of other connections into the broker's store first: the cost
+ * `--busy N` keeps N calls in flight over all sessions instead of one in each: what is open must cost
+ * nothing, what waits may. `--token-rows N` puts N access tokens of other connections into the broker's store first: the cost
  * of a call must not depend on how many there are.
  *
  * The load client is a process of its own with one raw connection per session; it checks id and
@@ -36,6 +37,7 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '3' },
     sessions: { type: 'string', default: '1,20,100' },
     only: { type: 'string', default: 'pipe,bare,supergateway,broker' },
+    busy: { type: 'string' },
     'token-rows': { type: 'string', default: '0' },
     json: { type: 'string' },
   },
@@ -64,6 +66,7 @@ for (const sessions of flags.sessions.split(',').map((text) => positive('--sessi
         await takeTurn(contender, {
           childCommand: child.command,
           sessions,
+          busy: Math.min(sessions, positive('--busy', flags.busy ?? String(sessions))),
           seconds: positive('--seconds', flags.seconds),
           warmupSeconds: positive('--warmup', flags.warmup),
         }),

@@ -13,6 +13,8 @@ export type Contender =
 export interface TurnOptions {
   readonly childCommand: readonly string[];
   readonly sessions: number;
+  /** Calls in flight at once; no more than sessions. */
+  readonly busy: number;
   readonly seconds: number;
   readonly warmupSeconds: number;
 }
@@ -31,8 +33,8 @@ export interface Turn extends LoadResult {
 
 /** One contender, started afresh, under load once. */
 export async function takeTurn(contender: Contender, options: TurnOptions): Promise<Turn> {
-  const { sessions, seconds, warmupSeconds, childCommand } = options;
-  const common = { sessions, seconds, warmupSeconds };
+  const { sessions, busy, seconds, warmupSeconds, childCommand } = options;
+  const common = { sessions, busy, seconds, warmupSeconds };
   if (contender.kind === 'pipe') {
     const job: LoadJob = { ...common, kind: 'pipe', command: childCommand };
     return turn(contender.name, undefined, job);
