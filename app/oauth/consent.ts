@@ -1,5 +1,6 @@
 import { type AnyElysia, Elysia } from 'elysia';
 import { digestOf, newToken } from '../base/secret.ts';
+import { EVERYTHING, serializePermission } from '../tools/permission.ts';
 import { type Decision, readDecision } from './decision.ts';
 import { answerPerson, pageMethodNotAllowed } from './page-endpoint.ts';
 import type { AuthorizationServerParts } from './parts.ts';
@@ -30,12 +31,12 @@ async function decideConsent(request: Request, parts: AuthorizationServerParts):
  */
 async function approve(decision: Decision, parts: AuthorizationServerParts): Promise<Response> {
   const state = newToken(parts.random);
-  const approved = await parts.store.authorizationRequests.approve(
-    decision.row.digest,
-    decision.approvalDigest,
-    digestOf(state),
-    parts.clock.now() + STAGE_TTL_MS,
-  );
+  const approved = await parts.store.authorizationRequests.approve(decision.row.digest, {
+    approvalDigest: decision.approvalDigest,
+    upstreamStateDigest: digestOf(state),
+    permission: serializePermission(EVERYTHING),
+    expiresAt: parts.clock.now() + STAGE_TTL_MS,
+  });
   if (approved === undefined) {
     throw new ProblemError({ kind: 'finished', restartUrl: decision.restartUrl });
   }

@@ -34,6 +34,7 @@ export async function issueCode(
     codeChallenge: row.codeChallenge,
     resource: row.resource,
     scope: row.scope,
+    permission: row.permission,
     codeExpiresAt: now + CODE_TTL_MS,
   });
   parts.metrics.authorizations.inc({ outcome: 'issued' });

@@ -74,6 +74,7 @@ export class StoreDouble {
       accountState: 'active',
       clientId: 'client-1',
       scope: 'forgejo:delete',
+      permission: null,
       resource: `${ORIGIN}/mcp`,
       expiresAt: Date.UTC(2100, 0, 1),
       grantEnded: false,
