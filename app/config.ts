@@ -22,6 +22,9 @@ export interface StaticClientConfig {
   readonly secretSha256: string | null;
 }
 
+/** From the least to the most; each holds those before it. */
+export type ScopeName = 'forgejo:read' | 'forgejo:write' | 'forgejo:delete';
+
 /** Everything that the program is told; parsed, checked and in its own units. */
 export interface Config {
   readonly listen: { readonly hostname: string; readonly port: number };
@@ -64,6 +67,10 @@ export interface Config {
   readonly staticClients: readonly StaticClientConfig[];
   readonly redirectAllowlist: readonly string[];
   readonly allowedOrigins: readonly string[];
+  /** The most that any connection may do, whatever it was granted. */
+  readonly maxScope: ScopeName;
+  /** What the consent page proposes to a client that asks for nothing; never above `maxScope`. */
+  readonly defaultScope: ScopeName;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFormat: 'json' | 'pretty';
 }

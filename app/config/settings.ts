@@ -45,6 +45,8 @@ const MIB = 1024 ** 2;
 const FORGEJO_SCOPES =
   'read:misc write:issue write:notification write:organization write:repository write:user';
 
+const SCOPE_NAMES = ['forgejo:read', 'forgejo:write', 'forgejo:delete'] as const;
+
 /** The settings table: everything that a flag, a variable or the file can say. */
 export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingValues[Key]> } = {
   listen: one('LISTEN', 'HOST:PORT', '127.0.0.1:8080', listenAddress, {
@@ -178,6 +180,12 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
   ),
   allowedOrigins: list('ALLOWED_ORIGINS', 'ORIGINS', '', webOrigin, {
     help: 'Origins of browser clients, beside the public one.',
+  }),
+  maxScope: one('MAX_SCOPE', 'SCOPE', 'forgejo:delete', oneOf(SCOPE_NAMES), {
+    help: 'The most that any connection may do: forgejo:read, forgejo:write or forgejo:delete.',
+  }),
+  defaultScope: one('DEFAULT_SCOPE', 'SCOPE', 'forgejo:write', oneOf(SCOPE_NAMES), {
+    help: 'What the consent page proposes to a client that asks for nothing; MAX_SCOPE cuts it.',
   }),
   logLevel: one('LOG_LEVEL', 'LEVEL', 'info', oneOf(['error', 'warn', 'info', 'debug']), {
     help: 'error, warn, info or debug.',

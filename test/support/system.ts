@@ -160,6 +160,9 @@ function testConfig(made: {
     staticClients: [],
     redirectAllowlist: ['cursor://anysphere.cursor-mcp/oauth/callback'],
     allowedOrigins: [],
+    // The fixtures' tools are not reviewed, so they need everything; a test of scopes says another.
+    maxScope: 'forgejo:delete',
+    defaultScope: 'forgejo:delete',
     logLevel: 'debug',
     logFormat: 'json',
   };
