@@ -12,6 +12,7 @@ import { createServer } from './server.ts';
 import type { SessionRegistry } from './session/registry.ts';
 import type { Store } from './store/store.ts';
 import { StoreError } from './store/store-error.ts';
+import { createScopeLimits } from './tools/scope-limits.ts';
 
 const AUTHORIZATION_REQUESTS_MAX = 10_000;
 
@@ -23,6 +24,7 @@ export function mount(
 ) {
   const { publicOrigin, allowedOrigins } = config;
   const { log, clock, metrics, store, forge, tokens, sessions } = built;
+  const scopes = createScopeLimits(() => config);
   const status = {
     version: VERSION,
     git: ownRevision(),
@@ -44,6 +46,7 @@ export function mount(
     status,
     authorizationServer: {
       ...built,
+      scopes,
       publicOrigin,
       allowedOrigins,
       accountTokens: tokens,
@@ -60,7 +63,7 @@ export function mount(
       },
     },
     protectedResource: {
-      ...{ store, sessions, publicOrigin, allowedOrigins, clock, log, metrics },
+      ...{ store, sessions, publicOrigin, allowedOrigins, scopes, clock, log, metrics },
       serverVersions: built.serverVersions,
       bodyBytesMax: config.maxBodyBytes,
     },

@@ -6,7 +6,8 @@ import { RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { SessionRegistry } from '../session/registry.ts';
 import type { Store } from '../store/store.ts';
-import { SCOPES } from '../tools/scopes.ts';
+import type { ScopeLimits } from '../tools/scope-limits.ts';
+import { scopesUpTo, scopeText } from '../tools/scopes.ts';
 import { DELETE_DETAIL, GET_DETAIL, POST_DETAIL } from './api-detail.ts';
 import { createBearerCheck } from './bearer.ts';
 import { bearerGuard, refusalResponse, withCors } from './bearer-guard.ts';
@@ -24,6 +25,8 @@ export interface ProtectedResourceOptions {
   readonly sessions: Pick<SessionRegistry, 'open' | 'find'>;
   /** Scheme and host without a trailing slash; the resource is this with `/mcp`. */
   readonly publicOrigin: string;
+  /** What the operator lets people allow. */
+  readonly scopes: ScopeLimits;
   /** Origins of browser clients besides the public one. */
   readonly allowedOrigins: readonly string[];
   /** The protocol versions that the registry serves. */
@@ -47,7 +50,7 @@ export function protectedResource(options: ProtectedResourceOptions) {
   const origins = [publicOrigin, ...options.allowedOrigins];
   const challenge = bearerChallenge({
     metadataUrl: `${publicOrigin}${RESOURCE_METADATA_PATH}`,
-    scope: SCOPES.join(' '),
+    scope: () => scopeText(options.scopes.default()),
   });
   const { tokens, grants } = options.store;
   const resource = `${publicOrigin}${PATH}`;
@@ -64,7 +67,7 @@ export function protectedResource(options: ProtectedResourceOptions) {
   };
   return (
     new Elysia()
-      .use(resourceMetadata({ publicOrigin, scopes: SCOPES }))
+      .use(resourceMetadata({ publicOrigin, scopes: () => scopesUpTo(options.scopes.default()) }))
       // Before the guard: a browser sends no credentials with a preflight (Fetch section 4.8).
       .options(PATH, ({ request }) => preflight(request, origins), { detail: { hide: true } })
       .use(bearerGuard({ check, challenge, origins, log }))

@@ -15,11 +15,13 @@ export type Challenge = (error?: ChallengeError) => string;
  */
 export function bearerChallenge(resource: {
   readonly metadataUrl: string;
-  readonly scope: string;
+  /** What a connection usually needs; asked at every refusal. */
+  readonly scope: () => string;
 }): Challenge {
-  const common = `resource_metadata="${resource.metadataUrl}", scope="${resource.scope}"`;
-  return (error) =>
-    error === undefined
+  return (error) => {
+    const common = `resource_metadata="${resource.metadataUrl}", scope="${resource.scope()}"`;
+    return error === undefined
       ? `Bearer ${common}`
       : `Bearer error="${error.code}", error_description="${error.description}", ${common}`;
+  };
 }

@@ -2,10 +2,11 @@ import { type ClientView, clientPhrase, returnPlace } from './client.ts';
 import { type DecisionForm, decisionForm } from './decision.ts';
 import { html } from './html.ts';
 import { pageResponse } from './layout.ts';
+import { type PermissionView, permissionSummary } from './permission.ts';
 
 export interface ConfirmView {
   readonly client: ClientView;
-  readonly permission: string;
+  readonly permission: PermissionView;
   readonly forgeHost: string;
   readonly forgeUrl: string;
   readonly login: string;
@@ -26,7 +27,7 @@ export function confirmPage(view: ConfirmView): Response {
 ${returnPlace(client)}
 <section class="warning">
 <h2>What it may do</h2>
-<p>${view.permission}</p>
+${permissionSummary(view.permission)}
 </section>
 ${decisionForm(view.form, { allow: `Yes, connect as ${login}`, deny: 'Cancel' })}
 <h2 class="note">Not you, or another account?</h2>

@@ -16,6 +16,7 @@ import type {
   SessionOwner,
 } from '../../app/session/registry.ts';
 import type { AccessTokenProof } from '../../app/store/tokens.ts';
+import { createScopeLimits } from '../../app/tools/scope-limits.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { PushSource } from '../support/push-source.ts';
 
@@ -234,6 +235,10 @@ export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = 
     store,
     sessions,
     publicOrigin: ORIGIN,
+    scopes: createScopeLimits(() => ({
+      maxScope: 'forgejo:delete',
+      defaultScope: 'forgejo:write',
+    })),
     allowedOrigins: ['https://client.example'],
     serverVersions: VERSIONS,
     bodyBytesMax: options.bodyBytesMax ?? 64 * 1024,

@@ -73,6 +73,10 @@ function whole(limits: Partial<SessionLimits> = {}) {
     store,
     sessions,
     publicOrigin: ORIGIN,
+    scopes: createScopeLimits(() => ({
+      maxScope: 'forgejo:delete',
+      defaultScope: 'forgejo:write',
+    })),
     allowedOrigins: [],
     serverVersions: VERSIONS,
     bodyBytesMax: 64 * 1024,
@@ -255,3 +259,5 @@ describe('the protected resource on the real store and registry', () => {
     expect(response.headers.get('retry-after')).toBe('5');
   });
 });
+
+import { createScopeLimits } from '../../app/tools/scope-limits.ts';
