@@ -29,6 +29,8 @@ export interface Meaning {
 export interface Option extends Meaning {
   readonly value: string;
   readonly chosen: boolean;
+  /** Deserves a second look. */
+  readonly isGrave: boolean;
 }
 
 /** What a person can choose on the consent page, with what is chosen already. */
@@ -48,6 +50,8 @@ export interface ChoicesView {
 
 /** What was chosen; null is all. */
 export interface PermissionView {
+  /** The largest scope, whatever limits it. */
+  readonly isEverything: boolean;
   readonly scope: Meaning;
   readonly toolsets: readonly string[] | null;
   readonly targets: readonly string[] | null;

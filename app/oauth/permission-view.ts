@@ -16,12 +16,14 @@ export function choicesView(
       ...meaning(SCOPE_MEANING[value]),
       value,
       chosen: value === scope,
+      isGrave: value === FULL_SCOPE,
     })),
     isCut: limits.max() !== FULL_SCOPE,
     toolsets: TOOLSETS.map((value) => ({
       ...meaning(TOOLSET_MEANING[value]),
       value,
       chosen: toolsets === 'all' || toolsets.includes(value),
+      isGrave: false,
     })),
     targets,
     isNarrowed: toolsets !== 'all' || targets !== '',
@@ -32,8 +34,10 @@ export function choicesView(
 /** What was chosen, for the page that asks a last time. */
 export function permissionView(permission: Permission, limits: ScopeLimits): PermissionView {
   const { toolsets, targets } = permission;
+  const scope = lowerScope(permission.scope, limits.max());
   return {
-    scope: meaning(SCOPE_MEANING[lowerScope(permission.scope, limits.max())]),
+    isEverything: scope === FULL_SCOPE,
+    scope: meaning(SCOPE_MEANING[scope]),
     toolsets: toolsets === 'all' ? null : toolsets.map((name) => titleOf(TOOLSET_MEANING[name])),
     targets: targets === 'all' ? null : targets,
   };

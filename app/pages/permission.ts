@@ -9,6 +9,7 @@ export interface Meaning {
 export interface Option extends Meaning {
   readonly value: string;
   readonly chosen: boolean;
+  readonly isGrave: boolean;
 }
 
 /** What can be chosen, and what is. */
@@ -23,6 +24,7 @@ export interface ChoicesView {
 
 /** What was chosen; null is all. */
 export interface PermissionView {
+  readonly isEverything: boolean;
   readonly scope: Meaning;
   readonly toolsets: readonly string[] | null;
   readonly targets: readonly string[] | null;
@@ -46,9 +48,9 @@ ${isCut ? html`<p class="soft">The administrator of this server does not allow m
 </fieldset>
 <details${open}>
 <summary>Only some tools, or some repositories</summary>
-<fieldset>
+<fieldset class="boxes">
 <legend>Kinds of tools</legend>
-${toolsets.map((toolset) => option('checkbox', 'toolset', toolset))}
+<div>${toolsets.map((toolset) => option('checkbox', 'toolset', toolset))}</div>
 </fieldset>
 <p class="field"><label for="targets">Only in these repositories and organisations</label></p>
 <textarea id="targets" name="targets" rows="3" maxlength="${TARGETS_LENGTH_MAX}" spellcheck="false" autocapitalize="off" autocomplete="off" aria-describedby="targets-help">${targets}</textarea>
@@ -69,9 +71,9 @@ ${tools}${places}`;
 }
 
 function option(type: 'radio' | 'checkbox', name: string, shown: Option): Html {
-  const { value, title, detail, chosen } = shown;
+  const { value, title, detail, chosen, isGrave } = shown;
   const checked = chosen ? html` checked` : null;
   const more = detail === '' ? null : html` <span class="soft">${detail}</span>`;
-  return html`<label class="option"><input type="${type}" name="${name}" value="${value}"${checked}><span><strong>${title}</strong>${more}</span></label>
+  return html`<label class="${isGrave ? 'option grave' : 'option'}"><input type="${type}" name="${name}" value="${value}"${checked}><span><strong>${title}</strong>${more}</span></label>
 `;
 }

@@ -71,9 +71,13 @@ a:hover { color: var(--accent-deep); }
 fieldset { margin: 12px 0; padding: 0; border: 0; }
 legend { padding: 0; margin: 0 0 4px; font-size: 0.875rem; font-weight: 600; color: var(--soft); }
 .option { display: flex; gap: 12px; align-items: flex-start; min-height: 44px; padding: 10px 12px; margin: 0 0 8px; border: 1px solid var(--line); border-radius: 10px; cursor: pointer; }
+.option .soft { display: block; }
+.option .soft::first-letter { text-transform: uppercase; }
+.boxes .option { margin: 0; padding: 8px 0; border: 0; border-radius: 6px; background: none; }
+.boxes .option:has(:checked) { background: none; }
 .option:hover { border-color: var(--soft); }
 .option:has(:checked) { background: var(--panel); border-color: var(--accent); }
-.option:has([value="forgejo:delete"]:checked) { background: var(--warn-panel); border-color: var(--warn-line); }
+.option.grave:has(:checked) { background: var(--warn-panel); border-color: var(--warn-line); }
 .option:has(:focus-visible) { outline: 3px solid var(--accent); outline-offset: 2px; }
 .option input { flex: none; width: 20px; height: 20px; margin: 2px 0 0; accent-color: var(--accent); }
 .option input:focus-visible { outline: none; }
@@ -104,6 +108,9 @@ button.second { background: transparent; border-color: var(--soft); color: var(-
 button.second:hover { background: var(--panel); border-color: var(--ink); color: var(--ink); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
 footer { width: 100%; max-width: 34rem; padding: 14px 4px 0; color: var(--soft); font-size: 0.875rem; }
+@media (min-width: 30rem) {
+  .boxes > div { display: grid; grid-template-columns: 1fr 1fr; column-gap: 16px; }
+}
 @media (max-width: 30rem) {
   body { padding: 0; justify-content: flex-start; background: var(--card); }
   main { padding: 24px 20px; border: 0; border-radius: 0; box-shadow: none; }

@@ -14,19 +14,26 @@ const FORM = { action: '/oauth/consent', request: 'the-request', approval: 'the-
 const COMMON = { forgeHost: 'forge.example', form: FORM };
 const CHOICES: ChoicesView = {
   scopes: [
-    { value: 'forgejo:read', title: 'Read only', detail: 'and change nothing', chosen: false },
-    { value: 'forgejo:write', title: 'Read and write', detail: '', chosen: true },
+    {
+      value: 'forgejo:read',
+      title: 'Read only',
+      detail: 'and change nothing',
+      chosen: false,
+      isGrave: false,
+    },
+    { value: 'forgejo:write', title: 'Read and write', detail: '', chosen: true, isGrave: false },
   ],
   isCut: false,
   toolsets: [
-    { value: 'issues', title: 'Issues', detail: 'and labels', chosen: true },
-    { value: 'wiki', title: 'Wiki pages', detail: '', chosen: false },
+    { value: 'issues', title: 'Issues', detail: 'and labels', chosen: true, isGrave: false },
+    { value: 'wiki', title: 'Wiki pages', detail: '', chosen: false, isGrave: false },
   ],
   targets: '',
   isNarrowed: false,
   fault: null,
 };
 const PERMISSION: PermissionView = {
+  isEverything: false,
   scope: { title: 'Read and write', detail: 'also change things' },
   toolsets: null,
   targets: null,
@@ -202,6 +209,9 @@ describe('the other pages', () => {
     const all = await confirm('alice').text();
     expect(all).toContain('<strong>Read and write</strong>: also change things');
     expect(all).not.toContain('Only');
+    expect(all).not.toContain('class="warning"');
+    const most = await confirm('alice', { isEverything: true }).text();
+    expect(most).toContain('class="warning"');
     const some = confirm('alice', { toolsets: ['Issues', 'Wiki pages'], targets: ['a/b', 'c/*'] });
     const text = await some.text();
     expect(text).toContain('Only these kinds of tools: Issues, Wiki pages.');
