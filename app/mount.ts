@@ -12,6 +12,7 @@ import { createServer } from './server.ts';
 import type { SessionRegistry } from './session/registry.ts';
 import type { Store } from './store/store.ts';
 import { StoreError } from './store/store-error.ts';
+import type { Catalogue } from './tools/catalogue.ts';
 import { createScopeLimits } from './tools/scope-limits.ts';
 
 const AUTHORIZATION_REQUESTS_MAX = 10_000;
@@ -64,6 +65,7 @@ export function mount(
     },
     protectedResource: {
       ...{ store, sessions, publicOrigin, allowedOrigins, scopes, clock, log, metrics },
+      catalogue: built.catalogue,
       serverVersions: built.serverVersions,
       bodyBytesMax: config.maxBodyBytes,
     },
@@ -84,4 +86,5 @@ export interface Built extends BrokerParts {
   readonly tokens: AccountTokens;
   readonly spawnBreaker: SpawnBreaker;
   readonly sessions: SessionRegistry;
+  readonly catalogue: Catalogue;
 }

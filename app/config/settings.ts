@@ -22,11 +22,13 @@ export interface SettingValues
     | 'controlSocketPath'
     | 'childCommand'
     | 'staticClients'
+    | 'toolsToml'
   > {
   readonly forgejoInternalUrl: string | undefined;
   readonly forgejoClientSecretFile: string | undefined;
   readonly storeKeyFile: string | undefined;
   readonly controlSocketPath: string | undefined;
+  readonly toolsFile: string | undefined;
   /** As written: `{forgejo_url}` not filled in, the program not looked up. */
   readonly childCommand: readonly string[];
 }
@@ -186,6 +188,9 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
   }),
   defaultScope: one('DEFAULT_SCOPE', 'SCOPE', 'forgejo:write', oneOf(SCOPE_NAMES), {
     help: 'What the consent page proposes to a client that asks for nothing; MAX_SCOPE cuts it.',
+  }),
+  toolsFile: one('TOOLS_FILE', 'FILE', optional('none'), line, {
+    help: 'A TOML file that says what tools may do, over what the broker knows; docs/permissions.md.',
   }),
   logLevel: one('LOG_LEVEL', 'LEVEL', 'info', oneOf(['error', 'warn', 'info', 'debug']), {
     help: 'error, warn, info or debug.',

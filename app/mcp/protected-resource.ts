@@ -6,11 +6,13 @@ import { RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { SessionRegistry } from '../session/registry.ts';
 import type { Store } from '../store/store.ts';
+import type { Catalogue } from '../tools/catalogue.ts';
 import type { ScopeLimits } from '../tools/scope-limits.ts';
 import { scopesUpTo, scopeText } from '../tools/scopes.ts';
 import { DELETE_DETAIL, GET_DETAIL, POST_DETAIL } from './api-detail.ts';
 import { createBearerCheck } from './bearer.ts';
 import { bearerGuard, refusalResponse, withCors } from './bearer-guard.ts';
+import { createEnforcement } from './enforcement.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
 import { listenToSession } from './listen.ts';
 import { RESOURCE_METADATA_PATH, resourceMetadata } from './resource-metadata.ts';
@@ -27,6 +29,7 @@ export interface ProtectedResourceOptions {
   readonly publicOrigin: string;
   /** What the operator lets people allow. */
   readonly scopes: ScopeLimits;
+  readonly catalogue: Catalogue;
   /** Origins of browser clients besides the public one. */
   readonly allowedOrigins: readonly string[];
   /** The protocol versions that the registry serves. */
@@ -54,9 +57,12 @@ export function protectedResource(options: ProtectedResourceOptions) {
   });
   const { tokens, grants } = options.store;
   const resource = `${publicOrigin}${PATH}`;
-  const check = createBearerCheck({ tokens, grants, resource, clock, log, metrics });
+  const ceiling = options.scopes.max;
+  const { catalogue } = options;
+  const check = createBearerCheck({ tokens, grants, resource, ceiling, clock, log, metrics });
   const transport: TransportParts = {
     ...{ clock, log, metrics, challenge },
+    enforcement: createEnforcement({ catalogue, ceiling, challenge, log, metrics }),
     sessions: options.sessions,
     stillGranted: async (request) => {
       const checked = await check(request.headers);

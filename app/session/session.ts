@@ -171,15 +171,16 @@ export class Session implements OwnedSession {
   }
 
   /** A newer grant of the same account and client carries it on. */
-  adopt(grantId: string): void {
+  adopt(grantId: string, permission?: string): void {
+    if (permission !== undefined) this.#conversation.permit(permission);
     if (this.#owner.grantId === grantId || this.#state.kind === 'ended') return;
     this.#owner = { ...this.#owner, grantId };
     this.#row.setGrant(grantId);
     this.#log.info('session.taken_over', { login: this.#owner.login, grant: grantId });
   }
 
-  call(requests: RequestMessage | readonly RequestMessage[], streams = true): PostedCalls {
-    return this.#conversation.call(requests, streams);
+  call(...posted: Parameters<OwnedSession['call']>): PostedCalls {
+    return this.#conversation.call(...posted);
   }
 
   notify(message: Exclude<Message, RequestMessage>): Result<void, 'gone' | 'full'> {

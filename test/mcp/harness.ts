@@ -4,6 +4,7 @@ import { type Message, RPC_ERROR, resultText } from '../../app/base/message.ts';
 import { createMetrics } from '../../app/base/metrics.ts';
 import { err, ok, type Result } from '../../app/base/result.ts';
 import { type Digest, digestOf } from '../../app/base/secret.ts';
+import { createEnforcement } from '../../app/mcp/enforcement.ts';
 import { protectedResource } from '../../app/mcp/protected-resource.ts';
 import type { TransportParts } from '../../app/mcp/session-transport.ts';
 import type {
@@ -17,6 +18,7 @@ import type {
 } from '../../app/session/registry.ts';
 import type { AccessTokenProof } from '../../app/store/tokens.ts';
 import { createScopeLimits } from '../../app/tools/scope-limits.ts';
+import { reviewedCatalogue } from '../support/catalogue.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { PushSource } from '../support/push-source.ts';
 
@@ -239,6 +241,7 @@ export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = 
       maxScope: 'forgejo:delete',
       defaultScope: 'forgejo:write',
     })),
+    catalogue: reviewedCatalogue(),
     allowedOrigins: ['https://client.example'],
     serverVersions: VERSIONS,
     bodyBytesMax: options.bodyBytesMax ?? 64 * 1024,
@@ -247,10 +250,15 @@ export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = 
     metrics,
   });
   const send = (message: unknown, how: SendOptions = {}) => plugin.handle(request(message, how));
+  const challenge = () => 'Bearer';
   const transport: TransportParts = {
     sessions,
+    enforcement: createEnforcement({
+      ...{ catalogue: reviewedCatalogue(), ceiling: () => 'forgejo:delete', challenge },
+      ...{ log: silentLog, metrics },
+    }),
     stillGranted: () => Promise.resolve(undefined),
-    challenge: () => 'Bearer',
+    challenge,
     serverVersions: VERSIONS,
     bodyBytesMax: 1024,
     clock,

@@ -77,6 +77,7 @@ function whole(limits: Partial<SessionLimits> = {}) {
       maxScope: 'forgejo:delete',
       defaultScope: 'forgejo:write',
     })),
+    catalogue: reviewedCatalogue(),
     allowedOrigins: [],
     serverVersions: VERSIONS,
     bodyBytesMax: 64 * 1024,
@@ -261,3 +262,4 @@ describe('the protected resource on the real store and registry', () => {
 });
 
 import { createScopeLimits } from '../../app/tools/scope-limits.ts';
+import { reviewedCatalogue } from '../support/catalogue.ts';

@@ -220,6 +220,7 @@ export function sessionOf(clock: FakeClock, grant: Grant, id = 'session-1') {
     serverCapabilities: '{"tools":{}}',
     logLevel: 'warning',
     subscriptions: ['file:///notes'],
+    permission: 'a name',
   };
 }
 

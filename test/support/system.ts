@@ -162,6 +162,7 @@ function testConfig(made: {
     allowedOrigins: [],
     // The fixtures' tools are not reviewed, so they need everything; a test of scopes says another.
     maxScope: 'forgejo:delete',
+    toolsToml: undefined,
     defaultScope: 'forgejo:delete',
     logLevel: 'debug',
     logFormat: 'json',
