@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { digestOf } from '../base/secret.ts';
+import { type Digest, digestOf } from '../base/secret.ts';
 import type { Store } from '../store/store.ts';
 import type { AccessTokenProof } from '../store/tokens.ts';
 import { createPermissionReader, type HeldPermission } from '../tools/held-permission.ts';
@@ -21,6 +21,8 @@ export interface BearerGrant {
   readonly accountId: number;
   readonly clientId: string;
   readonly login: string;
+  /** The access token that was sent. */
+  readonly token: Digest;
   /** What it may do now. */
   readonly allowed: Permission;
   /** The same, as a text: another one when anything of it is different. */
@@ -130,7 +132,7 @@ function faultOf(
 }
 
 function grantOf(found: AccessTokenProof, held: HeldPermission): BearerGrant {
-  const { grantId, accountId, clientId, login } = found;
+  const { grantId, accountId, clientId, login, digest: token } = found;
   const { permission: allowed, text: permission } = held;
-  return { grantId, accountId, clientId, login, allowed, permission } as BearerGrant;
+  return { grantId, accountId, clientId, login, token, allowed, permission } as BearerGrant;
 }

@@ -10,6 +10,7 @@ import type { Allowance, Decision } from '../tools/policy.ts';
 import { type Scope, scopeAllows, scopeText } from '../tools/scopes.ts';
 import type { BearerGrant } from './bearer.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
+import type { StepUp } from './step-up.ts';
 import type { Challenge } from './www-authenticate.ts';
 
 export interface EnforcementParts {
@@ -17,6 +18,7 @@ export interface EnforcementParts {
   /** The most that a connection can be given now. */
   readonly ceiling: () => Scope;
   readonly challenge: Challenge;
+  readonly stepUp: StepUp;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -43,7 +45,8 @@ const UNREVIEWED_MAX = 256;
 const NAME_MAX = 64;
 
 /** What a person can do about a refusal; the official clients show it to them. */
-const WAY_OUT = 'connect again and choose more on the consent page to allow it';
+const WAY_OUT =
+  'to allow it, disconnect this server in your application, connect it again, and choose more on the page that opens';
 
 export function createEnforcement(parts: EnforcementParts): Enforcement {
   const { catalogue, log } = parts;
@@ -63,7 +66,10 @@ export function createEnforcement(parts: EnforcementParts): Enforcement {
           if (tool !== undefined && catalogue.find(tool) === undefined) onUnreviewed(tool);
           return { message, decision };
         });
-      const response = wholeRefusal(decided, parts.challenge);
+      const response = wholeRefusal(decided, {
+        challenge: parts.challenge,
+        challengeHelps: () => parts.stepUp.challengeHelps(grant),
+      });
       if (response !== undefined) return { kind: 'refused', response };
       const answers = new Map<Message, string>();
       for (const { message, decision } of decided) {
@@ -90,27 +96,32 @@ interface Decided {
 /**
  * A scope that would help is asked for by the status and the challenge of the whole answer, with all
  * that is needed at once (MCP authorization, Scope Challenge Handling); nothing of such a POST is done.
+ * A client that cannot make use of a challenge gets the answers of its requests instead.
  * So is a POST with a notification that may not be, since that has no answer of its own.
  */
-function wholeRefusal(decided: readonly Decided[], challenge: Challenge): Response | undefined {
+function wholeRefusal(
+  decided: readonly Decided[],
+  o: { readonly challenge: Challenge; readonly challengeHelps: () => boolean },
+): Response | undefined {
   const id = soleId(decided);
   let needed: Extract<Decision, { kind: 'insufficient_scope' }> | undefined;
   for (const { decision } of decided) {
     if (decision.kind !== 'insufficient_scope') continue;
     if (needed === undefined || scopeAllows(decision.needed, needed.needed)) needed = decision;
   }
-  if (needed !== undefined) {
+  if (needed !== undefined && o.challengeHelps()) {
     const { detail: description } = needed;
     const scope = scopeText(needed.needed);
     const error = { code: 'insufficient_scope', description, scope } as const;
     return rpcRefusal({
       ...{ status: 403, id, code: RPC_ERROR.invalidRequest },
       message: `${description}; ${WAY_OUT}`,
-      headers: { 'www-authenticate': challenge(error) },
+      headers: { 'www-authenticate': o.challenge(error) },
     });
   }
   for (const { message, decision } of decided) {
-    if (message.kind !== 'notification' || decision.kind !== 'refused') continue;
+    if (message.kind !== 'notification') continue;
+    if (decision.kind === 'allowed' || decision.kind === 'empty') continue;
     const { detail } = decision;
     return rpcRefusal({ status: 400, id: null, code: RPC_ERROR.invalidRequest, message: detail });
   }
@@ -128,7 +139,7 @@ function ownAnswer(id: RequestId, decision: Exclude<MethodDecision, { kind: 'all
     case 'empty':
       return resultText(id, { [decision.member]: [] });
     case 'insufficient_scope':
-      return errorText(id, RPC_ERROR.invalidRequest, decision.detail);
+      return errorText(id, RPC_ERROR.invalidRequest, `${decision.detail}; ${WAY_OUT}`);
     case 'refused':
       switch (decision.reason) {
         case 'malformed':

@@ -17,6 +17,7 @@ import { rpcRefusal } from './json-rpc-response.ts';
 import { listenToSession } from './listen.ts';
 import { RESOURCE_METADATA_PATH, resourceMetadata } from './resource-metadata.ts';
 import { deleteSession, postMessage, type TransportParts } from './session-transport.ts';
+import { createStepUp } from './step-up.ts';
 import { bearerChallenge } from './www-authenticate.ts';
 
 export interface ProtectedResourceOptions {
@@ -62,7 +63,10 @@ export function protectedResource(options: ProtectedResourceOptions) {
   const check = createBearerCheck({ tokens, grants, resource, ceiling, clock, log, metrics });
   const transport: TransportParts = {
     ...{ clock, log, metrics, challenge },
-    enforcement: createEnforcement({ catalogue, ceiling, challenge, log, metrics }),
+    enforcement: createEnforcement({
+      ...{ catalogue, ceiling, challenge, log, metrics },
+      stepUp: createStepUp({ clock }),
+    }),
     sessions: options.sessions,
     stillGranted: async (request) => {
       const checked = await check(request.headers);

@@ -7,6 +7,7 @@ import { type Digest, digestOf } from '../../app/base/secret.ts';
 import { createEnforcement } from '../../app/mcp/enforcement.ts';
 import { protectedResource } from '../../app/mcp/protected-resource.ts';
 import type { TransportParts } from '../../app/mcp/session-transport.ts';
+import { createStepUp } from '../../app/mcp/step-up.ts';
 import type {
   Listening,
   OpenedSession,
@@ -255,7 +256,7 @@ export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = 
     sessions,
     enforcement: createEnforcement({
       ...{ catalogue: reviewedCatalogue(), ceiling: () => 'forgejo:delete', challenge },
-      ...{ log: silentLog, metrics },
+      ...{ stepUp: createStepUp({ clock }), log: silentLog, metrics },
     }),
     stillGranted: () => Promise.resolve(undefined),
     challenge,
