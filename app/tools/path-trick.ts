@@ -27,7 +27,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 function hasDotSegment(text: string): boolean {
-  if (!text.includes('..') && !text.includes('%')) return false;
+  if (!/%|\.[\t\n\r]*\./.test(text)) return false;
   // What readers of addresses drop (WHATWG URL section 4.4).
   let plain = text.replaceAll(/[\t\n\r]/g, '');
   for (let times = 0; times < DECODINGS_MAX && plain.includes('%'); times += 1) {

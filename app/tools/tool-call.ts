@@ -22,16 +22,24 @@ export function readToolCall({ params, text }: CallMessage): Result<ToolCall, st
   const { name, arguments: given = {} } = params;
   if (typeof name !== 'string') return err('the name of the tool must be a string');
   if (!isObject(given) && given !== null) return err('arguments must be an object');
+  if (spanAtPath(text, ['params']) === 'ambiguous') return err('there are two params');
   const member = ambiguousMember(namesAt(text, ['params']), MEMBERS);
   if (member !== undefined) return err(`the member "${member}" is ambiguous`);
   return ok({ name, arguments: given ?? {} });
 }
 
-/** An argument that decides about the call, and that two readers may take differently. */
+/**
+ * An argument that two readers may take differently: one that stands twice, whatever it is for, or one
+ * that decides about the call and is spelt in another case.
+ */
 export function ambiguousArgument({ text }: CallMessage, tool: Tool): string | undefined {
-  const deciding = decidingArguments(tool);
-  if (deciding.size === 0) return undefined;
-  return ambiguousMember(namesAt(text, ['params', 'arguments']), deciding);
+  const names = namesAt(text, ['params', 'arguments']);
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) return name;
+    seen.add(name);
+  }
+  return ambiguousMember(names, decidingArguments(tool));
 }
 
 /**
