@@ -12,6 +12,9 @@ import type { DemoClient } from '../../app/demo/client.ts';
 import { isAlive, untilGone } from '../support/processes.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
 
+/** What the tests' broker proposes to every client. */
+const EVERYTHING = 'forgejo:read forgejo:write forgejo:delete';
+
 const COMMANDS = { sessions, grants, revoke };
 
 let directory = '';
@@ -111,7 +114,7 @@ describe('the lists', () => {
     expect(grant).toMatchObject({
       login: 'alice',
       accountState: 'active',
-      scope: 'forgejo:delete',
+      scope: EVERYTHING,
     });
     expect(isAlive(Number(session?.pid))).toBe(true);
 
