@@ -182,7 +182,7 @@ describe('oauth4webapi validates discovery', () => {
       new URL(system.mcpUrl),
       await fetch(address),
     );
-    expect(found.scopes_supported).toEqual([challenge.parameters?.scope ?? '']);
+    expect(found.scopes_supported?.join(' ')).toBe(challenge.parameters?.scope ?? '');
   });
 
   it('D5 D6 D9: of the authorization server (RFC 8414), whose issuer is the origin itself', async () => {
