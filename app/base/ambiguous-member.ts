@@ -18,11 +18,14 @@ export function ambiguousMember(
   return undefined;
 }
 
-/** Which of the known ones a careless reader takes it for; those may have capitals of their own. */
+/**
+ * Which of the known ones a careless reader takes it for; those may have capitals of their own. No
+ * reader folds a letter into several, so the length tells most apart.
+ */
 function knownAs(name: string, known: ReadonlySet<string>): string | undefined {
-  const plain = folded(name);
-  if (known.has(plain)) return plain;
-  for (const member of known) if (folded(member) === plain) return member;
+  for (const member of known) {
+    if (member.length === name.length && folded(member) === folded(name)) return member;
+  }
   return undefined;
 }
 

@@ -55,42 +55,59 @@ export function createEnforcement(parts: EnforcementParts): Enforcement {
   return {
     admit(messages, grant, session) {
       const allowance = { permission: grant.allowed, ceiling: parts.ceiling() };
-      const decided = messages
-        .filter((message) => message.kind !== 'response')
-        .map((message) => {
-          const decision = decideMessage(message, allowance, catalogue);
-          if (decision.kind !== 'allowed') {
-            note({ message, decision, grant, session, allowance }, parts);
-          }
-          const tool = toolOf(message);
-          if (tool !== undefined && catalogue.find(tool) === undefined) onUnreviewed(tool);
-          return { message, decision };
-        });
-      const response = wholeRefusal(decided, {
+      const refused: Decided[] = [];
+      let listed = false;
+      for (const message of messages) {
+        if (message.kind === 'response') continue;
+        listed ||= message.method === LIST;
+        const decision = decideMessage(message, allowance, catalogue);
+        if (decision.kind !== 'allowed') {
+          refused.push({ message, decision });
+          note({ message, decision, grant, session, allowance }, parts);
+        }
+        const tool = toolOf(message);
+        if (tool !== undefined && catalogue.find(tool) === undefined) onUnreviewed(tool);
+      }
+      // Nearly all that ever comes.
+      if (refused.length === 0 && !listed) return PASSED;
+      const response = wholeRefusal(refused, messages.length, {
         challenge: parts.challenge,
         challengeHelps: () => parts.stepUp.challengeHelps(grant),
       });
       if (response !== undefined) return { kind: 'refused', response };
-      const answers = new Map<Message, string>();
-      for (const { message, decision } of decided) {
-        if (message.kind !== 'request' || decision.kind === 'allowed') continue;
-        answers.set(message, ownAnswer(message.id, decision));
-      }
-      const rules: CallRules = {
-        refusal: (request) => answers.get(request),
-        shown: (request, text) => {
-          if (request.method !== 'tools/list') return text;
-          return shownList(text, request.id, (result) => overlay.shown(result, grant.allowed));
-        },
-      };
-      return { kind: 'admitted', rules };
+      const shown = (result: string) => overlay.shown(result, grant.allowed);
+      return { kind: 'admitted', rules: rulesFor(refused, shown) };
+    },
+  };
+}
+
+const LIST = 'tools/list';
+
+const PASSED: Admission = {
+  kind: 'admitted',
+  rules: { refusal: () => undefined, shown: (_request, text) => text },
+};
+
+/** Each refused request gets its own answer, and a list is shown as far as it may be seen. */
+function rulesFor(
+  refused: readonly Decided[],
+  shown: (resultText: string) => string | undefined,
+): CallRules {
+  const answers = new Map<Message, string>();
+  for (const { message, decision } of refused) {
+    if (message.kind === 'request') answers.set(message, ownAnswer(message.id, decision));
+  }
+  return {
+    refusal: (request) => answers.get(request),
+    shown: (request, text) => {
+      return request.method === LIST ? shownList(text, request.id, shown) : text;
     },
   };
 }
 
 interface Decided {
   readonly message: MethodMessage;
-  readonly decision: MethodDecision;
+  readonly decision: Exclude<MethodDecision, { kind: 'allowed' }>;
 }
 
 /**
@@ -100,17 +117,18 @@ interface Decided {
  * So is a POST with a notification that may not be, since that has no answer of its own.
  */
 function wholeRefusal(
-  decided: readonly Decided[],
+  refused: readonly Decided[],
+  posted: number,
   o: { readonly challenge: Challenge; readonly challengeHelps: () => boolean },
 ): Response | undefined {
-  const id = soleId(decided);
   let needed: Extract<Decision, { kind: 'insufficient_scope' }> | undefined;
-  for (const { decision } of decided) {
+  for (const { decision } of refused) {
     if (decision.kind !== 'insufficient_scope') continue;
     if (needed === undefined || scopeAllows(decision.needed, needed.needed)) needed = decision;
   }
   if (needed !== undefined && o.challengeHelps()) {
     const { detail: description } = needed;
+    const id = soleId(refused, posted);
     const scope = scopeText(needed.needed);
     const error = { code: 'insufficient_scope', description, scope } as const;
     return rpcRefusal({
@@ -119,9 +137,8 @@ function wholeRefusal(
       headers: { 'www-authenticate': o.challenge(error) },
     });
   }
-  for (const { message, decision } of decided) {
-    if (message.kind !== 'notification') continue;
-    if (decision.kind === 'allowed' || decision.kind === 'empty') continue;
+  for (const { message, decision } of refused) {
+    if (message.kind !== 'notification' || decision.kind === 'empty') continue;
     const { detail } = decision;
     return rpcRefusal({ status: 400, id: null, code: RPC_ERROR.invalidRequest, message: detail });
   }
@@ -129,9 +146,8 @@ function wholeRefusal(
 }
 
 /** Of a batch it cannot be said which message an error is about. */
-function soleId(decided: readonly Decided[]): RequestId | null {
-  const [first, second] = decided;
-  return second === undefined && first?.message.kind === 'request' ? first.message.id : null;
+function soleId([first]: readonly Decided[], posted: number): RequestId | null {
+  return posted === 1 && first?.message.kind === 'request' ? first.message.id : null;
 }
 
 function ownAnswer(id: RequestId, decision: Exclude<MethodDecision, { kind: 'allowed' }>): string {
@@ -181,7 +197,7 @@ function note(
   { log, metrics, catalogue }: EnforcementParts,
 ): void {
   const { message, decision, grant, session, allowance } = refusal;
-  if (decision.kind === 'allowed' || decision.kind === 'empty') return;
+  if (decision.kind === 'empty') return;
   const reason = decision.kind === 'refused' ? decision.reason : 'scope';
   metrics.callsRefused.inc({ reason });
   const tool = toolOf(message);

@@ -14,6 +14,9 @@ export interface SessionOwner {
   readonly permission?: string | undefined;
 }
 
+/** The request of a POST, or those of a batch. */
+export type PostedRequests = RequestMessage | readonly RequestMessage[];
+
 /** What the client of a call may do and see; decided for each call anew. */
 export interface CallRules {
   /** The answer to a request that the child must not see. */
@@ -37,11 +40,7 @@ export interface OwnedSession {
    * The request of a POST, or those of a batch; each is always answered, under the client's id.
    * With `streams`, its client reads event streams. Without `rules`, all is allowed.
    */
-  call(
-    requests: RequestMessage | readonly RequestMessage[],
-    streams?: boolean,
-    rules?: CallRules,
-  ): PostedCalls;
+  call(requests: PostedRequests, streams?: boolean, rules?: CallRules): PostedCalls;
   /** Passes a notification or a response on to the child. */
   notify(message: Exclude<Message, RequestMessage>): Result<void, 'gone' | 'full'>;
   /** The listening stream, or the rest of the stream behind an event that the client has. */

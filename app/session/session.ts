@@ -11,7 +11,7 @@ import { KeptRow } from './kept-row.ts';
 import type { Links } from './links.ts';
 import type { OpenFailure } from './open-failure.ts';
 import { openSession } from './opening.ts';
-import type { OwnedSession, SessionOwner } from './owned-session.ts';
+import type { CallRules, OwnedSession, PostedRequests, SessionOwner } from './owned-session.ts';
 import { openFailureOf, type SessionEnd } from './session-end.ts';
 import { createLinks, type SessionHooks, type SessionParts } from './session-parts.ts';
 import { type Listening, Streams } from './streams.ts';
@@ -179,8 +179,8 @@ export class Session implements OwnedSession {
     this.#log.info('session.taken_over', { login: this.#owner.login, grant: grantId });
   }
 
-  call(...posted: Parameters<OwnedSession['call']>): PostedCalls {
-    return this.#conversation.call(...posted);
+  call(posted: PostedRequests, streams?: boolean, rules?: CallRules): PostedCalls {
+    return this.#conversation.call(posted, streams, rules);
   }
 
   notify(message: Exclude<Message, RequestMessage>): Result<void, 'gone' | 'full'> {

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from '../base/result.ts';
 import reviewed from './catalogue.toml' with { type: 'text' };
+import { argumentsOf } from './target-rule.ts';
 import type { Tool } from './tool.ts';
 import { parseToolsFile, type ToolsFile } from './tools-file.ts';
 
@@ -56,11 +57,14 @@ function merged(name: string, base: ToolsFile, own: ToolsFile): Result<Tool, str
   if (scope === undefined || title === undefined || toolset === undefined || target === undefined) {
     return err(`tools.${name}: ${missing.join(', ')} missing: this tool is not known otherwise`);
   }
+  const { forks = [], raisedBy = [] } = tool;
+  // Nobody can allow what reads the files of the machine.
+  const hostFiles = [
+    ...new Set([...(reviewedTool?.hostFiles ?? []), ...(ownTool?.hostFiles ?? [])]),
+  ];
+  const places = argumentsOf(target);
   return ok({
-    ...{ name, scope, title, toolset, target, idempotent },
-    forks: tool.forks ?? [],
-    raisedBy: tool.raisedBy ?? [],
-    // Nobody can allow what reads the files of the machine.
-    hostFiles: [...new Set([...(reviewedTool?.hostFiles ?? []), ...(ownTool?.hostFiles ?? [])])],
+    ...{ name, scope, title, toolset, target, idempotent, forks, raisedBy, hostFiles, places },
+    deciding: new Set([...places, ...forks, ...raisedBy, ...hostFiles]),
   });
 }

@@ -4,6 +4,8 @@
  * normalizes the path on its way to the forge (GHSA-5648-rgj9-v224, GHSA-4rm9-rfp2-j39q).
  */
 export function leadsAway(value: unknown): boolean {
+  if (typeof value === 'string') return hasDotSegment(value);
+  if (typeof value !== 'object' || value === null) return false;
   const left: unknown[] = [value];
   while (left.length > 0) {
     const part = left.pop();

@@ -3,7 +3,6 @@ import { leadsAway } from './path-trick.ts';
 import type { Permission } from './permission.ts';
 import { type Scope, scopeAllows } from './scopes.ts';
 import { type Target, targetAllowed, targetConceivable, targetsOf, targetText } from './target.ts';
-import { argumentsOf } from './target-rule.ts';
 import { isName } from './targets.ts';
 import type { Tool } from './tool.ts';
 import {
@@ -59,7 +58,7 @@ export function decideCall(
   const tool = catalogue.find(call.value.name);
   if (tool === undefined) return decideUnreviewed('a tool that nobody has reviewed', allowance);
   return (
-    harm(call.value, message, tool, catalogue.text) ??
+    harm(call.value, tool, catalogue.text) ??
     beyondChoice(call.value, tool, allowance.permission) ??
     scopeDecision(neededScope(call.value, tool), allowance)
   );
@@ -107,13 +106,8 @@ function scopeDecision(needed: Scope, { permission, ceiling }: Allowance): Decis
 }
 
 /** What is refused under every permission. */
-function harm(
-  call: ToolCall,
-  message: CallMessage,
-  tool: Tool,
-  content: ReadonlySet<string>,
-): Decision | undefined {
-  const ambiguous = ambiguousArgument(message, tool);
+function harm(call: ToolCall, tool: Tool, content: ReadonlySet<string>): Decision | undefined {
+  const ambiguous = ambiguousArgument(call, tool);
   if (ambiguous !== undefined) {
     return refused('malformed', `the argument "${ambiguous}" is ambiguous`);
   }
@@ -121,14 +115,14 @@ function harm(
   if (hostFile !== undefined) {
     return refused('host_file', `"${hostFile}" names a file of the server and is never taken`);
   }
-  for (const name of argumentsOf(tool.target)) {
+  for (const name of tool.places) {
     const value = argument(call, name);
     if (value !== undefined && !isName(value)) {
       return refused('address', `"${name}" is no name of an owner or a repository`);
     }
   }
-  for (const [name, value] of Object.entries(call.arguments)) {
-    if (!content.has(name) && leadsAway(value)) {
+  for (const name of Object.keys(call.arguments)) {
+    if (!content.has(name) && leadsAway(call.arguments[name])) {
       return refused('address', 'an argument must not lead out of its place by ".."');
     }
   }

@@ -1,7 +1,6 @@
 import { ambiguousMember } from '../base/ambiguous-member.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { spanAtPath, topLevelNames } from '../base/splice.ts';
-import { argumentsOf } from './target-rule.ts';
+import { memberCount, memberCountOf, spanAtPath } from '../base/splice.ts';
 import type { Tool } from './tool.ts';
 
 /** What a `tools/call` asks for (MCP tools, Calling Tools), as the child will read it. */
@@ -10,36 +9,32 @@ export interface ToolCall {
   readonly arguments: Readonly<Record<string, unknown>>;
 }
 
-/** A message as far as it is needed; `text` is the JSON of which `params` was read. */
+/** A message as far as it is needed; `text` is the JSON of which the others were read. */
 export interface CallMessage {
+  readonly id?: unknown;
   readonly params: unknown;
   readonly text: string;
 }
 
-/** Reads the call; the sentence says why two readers could take it for different ones. */
-export function readToolCall({ params, text }: CallMessage): Result<ToolCall, string> {
+/**
+ * Reads the call; the sentence says why two readers could take it for different ones. No member of it
+ * may stand twice, however deep: of two, some readers take the first.
+ */
+export function readToolCall(message: CallMessage): Result<ToolCall, string> {
+  const { params } = message;
   if (!isObject(params)) return err('params must be an object');
   const { name, arguments: given = {} } = params;
   if (typeof name !== 'string') return err('the name of the tool must be a string');
   if (!isObject(given) && given !== null) return err('arguments must be an object');
-  if (spanAtPath(text, ['params']) === 'ambiguous') return err('there are two params');
-  const member = ambiguousMember(namesAt(text, ['params']), MEMBERS);
+  if (standsTwice(message)) return err('a member stands twice in it');
+  const member = ambiguousMember(Object.keys(params), MEMBERS);
   if (member !== undefined) return err(`the member "${member}" is ambiguous`);
   return ok({ name, arguments: given ?? {} });
 }
 
-/**
- * An argument that two readers may take differently: one that stands twice, whatever it is for, or one
- * that decides about the call and is spelt in another case.
- */
-export function ambiguousArgument({ text }: CallMessage, tool: Tool): string | undefined {
-  const names = namesAt(text, ['params', 'arguments']);
-  const seen = new Set<string>();
-  for (const name of names) {
-    if (seen.has(name)) return name;
-    seen.add(name);
-  }
-  return ambiguousMember(names, decidingArguments(tool));
+/** An argument that decides about the call and is spelt in another case, which some readers ignore. */
+export function ambiguousArgument(call: ToolCall, tool: Tool): string | undefined {
+  return ambiguousMember(Object.keys(call.arguments), tool.deciding);
 }
 
 /**
@@ -54,24 +49,17 @@ export function argument(call: ToolCall, name: string): unknown {
 
 const MEMBERS: ReadonlySet<string> = new Set(['name', 'arguments']);
 
-/** A tool never changes. */
-const DECIDING = new WeakMap<Tool, ReadonlySet<string>>();
+/** What a message has at least beside its params: `jsonrpc`, `method`, `params`, and the id. */
+const MEMBERS_BESIDE = 3;
 
-function decidingArguments(tool: Tool): ReadonlySet<string> {
-  const known = DECIDING.get(tool);
-  if (known !== undefined) return known;
-  const { forks, raisedBy, hostFiles, target } = tool;
-  const deciding = new Set([...argumentsOf(target), ...forks, ...raisedBy, ...hostFiles]);
-  DECIDING.set(tool, deciding);
-  return deciding;
-}
-
-/** The names of the members of the object at a path; none when there is no object. */
-function namesAt(text: string, path: readonly string[]): readonly string[] {
-  const span = spanAtPath(text, path);
-  if (span === undefined || span === 'ambiguous') return [];
-  const value = text.slice(span.start, span.end);
-  return value.startsWith('{') ? topLevelNames(value) : [];
+/** Counted over the whole message first, which is enough for every usual one. */
+function standsTwice({ id, params, text }: CallMessage): boolean {
+  const counted = memberCountOf(params);
+  const beside = MEMBERS_BESIDE + (id === undefined ? 0 : 1);
+  if (memberCount(text) === counted + beside) return false;
+  const span = spanAtPath(text, ['params']);
+  if (span === undefined || span === 'ambiguous') return true;
+  return memberCount(text.slice(span.start, span.end)) !== counted;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

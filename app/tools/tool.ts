@@ -19,4 +19,8 @@ export interface Tool {
   readonly raisedBy: readonly string[];
   /** Arguments that name a file of the machine that the tool runs on. */
   readonly hostFiles: readonly string[];
+  /** The arguments that `target` reads. */
+  readonly places: readonly string[];
+  /** All arguments that decide about a call. */
+  readonly deciding: ReadonlySet<string>;
 }

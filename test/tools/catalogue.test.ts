@@ -146,6 +146,7 @@ describe("an administrator's file", () => {
     expect(own.find('mine')).toEqual({
       ...{ name: 'mine', title: 'Mine', scope: 'forgejo:write', idempotent: false },
       ...{ toolset: 'any', forks: [], raisedBy: [], hostFiles: [] },
+      ...{ places: ['owner', 'a', 'b', 'org'], deciding: new Set(['owner', 'a', 'b', 'org']) },
       target: {
         kind: 'told',
         places: [

@@ -227,6 +227,7 @@ describe('a call that two readers could take differently', () => {
       call('{"owner":"acme","repo":"site","Owner":"x","id":1}'),
       call('{"OWNER":"acme","repo":"site","id":1}'),
       call('{"owner":"acme","repo":"site","id":1,"id":2}'),
+      call('{"owner":"acme","repo":"site","id":{"deep":[{"a":1,"a":2}]}}'),
       call('{"owner":"acme","repo":"site","\\u006fwner":"x","id":1}'),
     ];
     for (const params of shapes) {
@@ -239,6 +240,14 @@ describe('a call that two readers could take differently', () => {
     const params = { name: 'get_org', arguments: { org: 'acme' } };
     const message = { params, text: `{${org('other')},${org('acme')}}` };
     expect(reasonOf(decideCall(message, allowance({}), catalogue))).toBe('malformed');
+  });
+
+  it('is not one that has a member of its own beside the params, or a text full of quotes', () => {
+    const args = { owner: 'acme', repo: 'site', title: '"a": "b", \\"c\\": \\\\', body: '{"a":1}' };
+    expect(decide('create_issue', args).kind).toBe('allowed');
+    const params = { name: 'create_issue', arguments: args };
+    const text = JSON.stringify({ params, extra: { a: 1 }, more: '"x":' });
+    expect(decideCall({ params, text }, allowance({}), catalogue).kind).toBe('allowed');
   });
 
   it('is refused when it is no call at all', () => {
