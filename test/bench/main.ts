@@ -2,7 +2,7 @@
  * How fast, and at what cost in memory, calls pass through a bridge between HTTP and stdio:
  *
  *   bun run bench [--seconds 3] [--warmup 1] [--rounds 3] [--sessions 1,20,100]
- *                 [--only pipe,supergateway,broker] [--token-rows 0] [--json FILE]
+ *                 [--only pipe,supergateway,broker] [--against DIR] [--token-rows 0] [--json FILE]
  *
  * Measured is a closed loop: every session calls the tool `noop` of the same light native child and
  * sends the next call when the last was answered. Contenders are the pipe alone (no HTTP, the upper
@@ -14,6 +14,8 @@
  * `--token-rows N` puts N access tokens of other connections into the broker's store first: the cost
  * of a call must not depend on how many there are.
  *
+ * `--against DIR` also measures the broker of another checkout, as `before`: what a change costs.
+ *
  * The load client is a process of its own with one raw connection per session; it checks id and
  * content of every answer, and the run fails (exit 1) if one is wrong. `client CPU` near 100 % says
  * that the client was the limit. Memory is the resident set of the bridge's process alone, before
@@ -21,6 +23,7 @@
  * time.
  */
 import { cpus, release, totalmem } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { lightChild } from '../support/light-child.ts';
 import { brokerWith } from './broker.ts';
@@ -36,6 +39,7 @@ const { values: flags } = parseArgs({
     sessions: { type: 'string', default: '1,20,100' },
     only: { type: 'string', default: 'pipe,supergateway,broker' },
     'token-rows': { type: 'string', default: '0' },
+    against: { type: 'string' },
     json: { type: 'string' },
   },
 });
@@ -51,6 +55,10 @@ const contenders: Contender[] = [
   { kind: 'bridge', name: 'broker', start: brokerWith(tokenRows) },
 ];
 const chosen = contenders.filter(({ name }) => flags.only.split(',').includes(name));
+if (flags.against !== undefined) {
+  const main = resolve(flags.against, 'app/main.ts');
+  chosen.push({ kind: 'bridge', name: 'before', start: brokerWith(tokenRows, main) });
+}
 if (chosen.length === 0) throw new Error(`--only names nothing that can be measured`);
 
 const turns: Turn[] = [];
