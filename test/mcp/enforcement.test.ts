@@ -125,7 +125,7 @@ describe('a scope that is too small (RFC 6750 section 3.1)', () => {
 });
 
 describe('what no scope helps with', () => {
-  it('is a JSON-RPC error under the id of the call, and starts no child', async () => {
+  it('S9: is a JSON-RPC error under the id of the call, and starts no child', async () => {
     const system = await enforced();
     system.allow({ targets: ['acme/*'] });
     system.endChild();
