@@ -53,7 +53,7 @@ const HEADERS = {
 const DETAIL = {
   summary: 'Protected resource metadata (RFC 9728)',
   description:
-    'Names the authorization server and the scope of `/mcp`. Clients find it from the challenge of ' +
+    'Names the authorization server and the scopes that are usually needed. Clients find it from the challenge of ' +
     'a 401, or by its well-known path; both paths answer the same document.',
   tags: ['Discovery'],
   responses: {
