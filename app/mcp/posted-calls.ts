@@ -58,11 +58,11 @@ export async function answerCalls(
 
 /** What is answered here needs none (MCP ping). */
 function needsChild({ requests, rules }: AdmittedCalls): boolean {
-  const list: readonly RequestMessage[] = Array.isArray(requests) ? requests : [requests];
-  return list.some((request) => {
+  const needs = (request: RequestMessage) => {
     const { method } = request;
     return method !== 'ping' && method !== 'initialize' && rules.refusal(request) === undefined;
-  });
+  };
+  return 'method' in requests ? needs(requests) : requests.some(needs);
 }
 
 function idOf(requests: RequestMessage | readonly RequestMessage[]): RequestId | null {

@@ -70,12 +70,12 @@ export async function postMessage(exchange: Exchange, parts: TransportParts): Pr
 }
 
 /** What a POST holds for a session, as far as its grant allows it. */
-async function takePosted(
+function takePosted(
   exchange: Exchange,
   session: OwnedSession,
   posted: Posted,
   parts: TransportParts,
-): Promise<Response> {
+): Response | Promise<Response> {
   const messages = posted.kind === 'batch' ? posted.messages : [posted];
   if (posted.kind === 'batch' && session.protocolVersion !== BATCH_VERSION) {
     return messageRefusalResponse({ kind: 'batch' });
@@ -85,9 +85,9 @@ async function takePosted(
   const { rules } = admission;
   switch (posted.kind) {
     case 'request':
-      return await answerCalls(exchange, session, { requests: posted, rules }, parts);
+      return answerCalls(exchange, session, { requests: posted, rules }, parts);
     case 'batch':
-      return await takeBatch(exchange, session, { messages, rules }, parts);
+      return takeBatch(exchange, session, { messages, rules }, parts);
     case 'notification':
     case 'response':
       return notifySession(session, [posted]);

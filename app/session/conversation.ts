@@ -144,5 +144,6 @@ const NO_RULES: CallRules = { refusal: () => undefined, shown: (_request, text) 
 /** Errors are the child's own, whoever may see what. */
 function shownBy(rules: CallRules, request: RequestMessage, outcome: Answer): Answer {
   if (outcome.kind !== 'answered' || outcome.failed) return outcome;
-  return { ...outcome, text: rules.shown(request, outcome.text) };
+  const text = rules.shown(request, outcome.text);
+  return text === outcome.text ? outcome : { ...outcome, text };
 }
