@@ -19,6 +19,7 @@ import { type BrokerParts, type RunningBroker, StartFailure } from './running-br
 import { createSessionRegistry, type SessionRegistry } from './session/registry.ts';
 import { openStore, type Store } from './store/store.ts';
 import { StoreOpenError } from './store/store-error.ts';
+import { createCatalogue } from './tools/catalogue.ts';
 
 export { type BrokerParts, type RunningBroker, StartFailure } from './running-broker.ts';
 
@@ -55,7 +56,12 @@ export async function startBroker(config: Config, parts: BrokerParts): Promise<R
     const forge = connectForge(config, { ...parts, metrics });
     const tokens = createAccountTokens({ forge, accounts: store.accounts, clock, log, metrics });
     const spawnBreaker = createSpawnBreaker({ clock, log, metrics });
-    const built = { ...parts, metrics, keyring, store, forge, tokens, spawnBreaker };
+    const catalogue = createCatalogue(config.toolsToml);
+    if (!catalogue.ok) throw new StartFailure(catalogue.error.join('; '));
+    const built = {
+      ...{ ...parts, metrics, keyring, store, forge, tokens, spawnBreaker },
+      catalogue: catalogue.value,
+    };
     return await listen(config, { ...built, sessions: createSessions(config, built) });
   } catch (error) {
     await store.close();

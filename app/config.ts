@@ -12,6 +12,7 @@ import {
   variableOf,
 } from './config/sources.ts';
 import { readStaticClients } from './config/static-clients.ts';
+import { findToolsFile } from './config/tools-file.ts';
 
 /** A client that the administrator wrote into the configuration file. */
 export interface StaticClientConfig {
@@ -21,6 +22,9 @@ export interface StaticClientConfig {
   /** SHA-256 of the secret, base64url without padding; null for a public client. */
   readonly secretSha256: string | null;
 }
+
+/** From the least to the most; each holds those before it. */
+export type ScopeName = 'forgejo:read' | 'forgejo:write' | 'forgejo:delete';
 
 /** Everything that the program is told; parsed, checked and in its own units. */
 export interface Config {
@@ -64,6 +68,12 @@ export interface Config {
   readonly staticClients: readonly StaticClientConfig[];
   readonly redirectAllowlist: readonly string[];
   readonly allowedOrigins: readonly string[];
+  /** The most that any connection may do, whatever it was granted. */
+  readonly maxScope: ScopeName;
+  /** What the consent page proposes to a client that asks for nothing; never above `maxScope`. */
+  readonly defaultScope: ScopeName;
+  /** The administrator's own catalogue of tools, in TOML, found to be right; undefined: none. */
+  readonly toolsToml: string | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFormat: 'json' | 'pretty';
 }
@@ -76,6 +86,8 @@ export interface ConfigInput {
   readonly readFile: ReadFile;
   /** The absolute path of a program, or null when there is none to run. */
   readonly which: (program: string) => string | null;
+  /** What is wrong with a catalogue of tools, each a sentence. */
+  readonly toolsFaults: (toml: string) => readonly string[];
   /** The absolute form of a path. */
   readonly resolvePath: (path: string) => string;
 }
@@ -113,13 +125,15 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
     faults.push(`${variableOf(CLIENT_SECRET_NAME)} or ${secretName}: ${secret.reason}`);
   const key = findStoreKey(values.storeKeyFile, input.env, input.readFile);
   if (!key.ok) faults.push(`${spellings(SETTINGS.storeKeyFile.name)}: ${key.reason}`);
+  const tools = findToolsFile(values.toolsFile, input.readFile, input.toolsFaults);
+  faults.push(...tools.faults.map((fault) => `${spellings(SETTINGS.toolsFile.name)}: ${fault}`));
   const statics = readStaticClients(sources.staticClients);
   faults.push(...statics.faults);
   if (!isComplete(values) || !secret.ok || !key.ok || faults.length > 0) {
     return { ok: false, error: faults, warnings };
   }
   if (secret.warning !== undefined) warnings.push(`${secretName}: ${secret.warning}`);
-  const { forgejoClientSecretFile: _, storeKeyFile: __, ...settings } = values;
+  const { forgejoClientSecretFile: _, storeKeyFile: __, toolsFile: ___, ...settings } = values;
   const forgejoInternalUrl = values.forgejoInternalUrl ?? values.forgejoUrl;
   const child = resolveCommand(values.childCommand, forgejoInternalUrl, input);
   if (child.warning !== undefined) {
@@ -136,6 +150,7 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
       controlSocketPath: controlSocketOf(values, input.resolvePath),
       childCommand: child.argv,
       staticClients: statics.clients,
+      toolsToml: tools.toml,
       warnings,
     },
   };

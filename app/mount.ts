@@ -12,6 +12,8 @@ import { createServer } from './server.ts';
 import type { SessionRegistry } from './session/registry.ts';
 import type { Store } from './store/store.ts';
 import { StoreError } from './store/store-error.ts';
+import type { Catalogue } from './tools/catalogue.ts';
+import { createScopeLimits } from './tools/scope-limits.ts';
 
 const AUTHORIZATION_REQUESTS_MAX = 10_000;
 
@@ -23,6 +25,7 @@ export function mount(
 ) {
   const { publicOrigin, allowedOrigins } = config;
   const { log, clock, metrics, store, forge, tokens, sessions } = built;
+  const scopes = createScopeLimits(() => config);
   const status = {
     version: VERSION,
     git: ownRevision(),
@@ -44,6 +47,7 @@ export function mount(
     status,
     authorizationServer: {
       ...built,
+      scopes,
       publicOrigin,
       allowedOrigins,
       accountTokens: tokens,
@@ -60,7 +64,8 @@ export function mount(
       },
     },
     protectedResource: {
-      ...{ store, sessions, publicOrigin, allowedOrigins, clock, log, metrics },
+      ...{ store, sessions, publicOrigin, allowedOrigins, scopes, clock, log, metrics },
+      catalogue: built.catalogue,
       serverVersions: built.serverVersions,
       bodyBytesMax: config.maxBodyBytes,
     },
@@ -81,4 +86,5 @@ export interface Built extends BrokerParts {
   readonly tokens: AccountTokens;
   readonly spawnBreaker: SpawnBreaker;
   readonly sessions: SessionRegistry;
+  readonly catalogue: Catalogue;
 }

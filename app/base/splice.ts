@@ -52,6 +52,17 @@ export class Members {
   }
 }
 
+/**
+ * The names of the outermost object's members in their order, repeats included. `text` is as
+ * `Members` takes it.
+ */
+export function memberNames(text: string): string[] {
+  const members = new Members(text);
+  const names: string[] = [];
+  while (members.next()) names.push(members.name);
+  return names;
+}
+
 /** Where the value of the first member of that name stands. `text` is as `Members` takes it. */
 export function memberSpan(text: string, name: string): Span | undefined {
   const members = new Members(text);
@@ -59,6 +70,35 @@ export function memberSpan(text: string, name: string): Span | undefined {
     if (members.name === name) return { start: members.start, end: members.end };
   }
   return undefined;
+}
+
+/**
+ * How many members all objects of a JSON text have together, repeats included. More than its value has,
+ * as `memberCountOf` counts them: some member stands twice. `text` must be JSON that `JSON.parse`
+ * accepts; nothing of it is copied.
+ */
+export function memberCount(text: string): number {
+  let count = 0;
+  let quote = text.indexOf('"');
+  while (quote !== -1) {
+    const end = skipString(text, quote);
+    if (text.charCodeAt(skipSpace(text, end)) === COLON) count += 1;
+    quote = text.indexOf('"', end);
+  }
+  return count;
+}
+
+/** How many members all objects of a value of `JSON.parse` have together. */
+export function memberCountOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  const left: object[] = [value];
+  for (let part = left.pop(); part !== undefined; part = left.pop()) {
+    const inner: readonly unknown[] = Array.isArray(part) ? part : Object.values(part);
+    if (!Array.isArray(part)) count += inner.length;
+    for (const one of inner) if (typeof one === 'object' && one !== null) left.push(one);
+  }
+  return count;
 }
 
 /** The text with the value at `span` replaced by `value`; everything else stays byte for byte. */

@@ -5,6 +5,7 @@ import { systemRandom } from '../base/secret.ts';
 import { StartFailure, startBroker } from '../broker.ts';
 import { readConfigFile } from '../config/read-file.ts';
 import { loadConfig } from '../config.ts';
+import { catalogueFaults } from '../tools/catalogue.ts';
 import { type Command, EXIT } from './command.ts';
 
 /** Serves until SIGTERM or SIGINT. */
@@ -15,6 +16,7 @@ export const serve: Command = async (context) => {
     readFile: readConfigFile,
     which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
     resolvePath: resolve,
+    toolsFaults: catalogueFaults,
   });
   if (!loaded.ok) {
     for (const fault of loaded.error) context.printError(`fjmcp-broker: ${fault}\n`);

@@ -22,11 +22,13 @@ export interface SettingValues
     | 'controlSocketPath'
     | 'childCommand'
     | 'staticClients'
+    | 'toolsToml'
   > {
   readonly forgejoInternalUrl: string | undefined;
   readonly forgejoClientSecretFile: string | undefined;
   readonly storeKeyFile: string | undefined;
   readonly controlSocketPath: string | undefined;
+  readonly toolsFile: string | undefined;
   /** As written: `{forgejo_url}` not filled in, the program not looked up. */
   readonly childCommand: readonly string[];
 }
@@ -44,6 +46,8 @@ const MIB = 1024 ** 2;
 /** What forgejo-mcp's tools need, and no admin scope; none at all would mean everything. */
 const FORGEJO_SCOPES =
   'read:misc write:issue write:notification write:organization write:repository write:user';
+
+const SCOPE_NAMES = ['forgejo:read', 'forgejo:write', 'forgejo:delete'] as const;
 
 /** The settings table: everything that a flag, a variable or the file can say. */
 export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingValues[Key]> } = {
@@ -178,6 +182,15 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
   ),
   allowedOrigins: list('ALLOWED_ORIGINS', 'ORIGINS', '', webOrigin, {
     help: 'Origins of browser clients, beside the public one.',
+  }),
+  maxScope: one('MAX_SCOPE', 'SCOPE', 'forgejo:delete', oneOf(SCOPE_NAMES), {
+    help: 'The most that any connection may do: forgejo:read, forgejo:write or forgejo:delete.',
+  }),
+  defaultScope: one('DEFAULT_SCOPE', 'SCOPE', 'forgejo:write', oneOf(SCOPE_NAMES), {
+    help: 'What the consent page proposes to a client that asks for nothing; MAX_SCOPE cuts it.',
+  }),
+  toolsFile: one('TOOLS_FILE', 'FILE', optional('none'), line, {
+    help: 'A TOML file that says what tools may do, over what the broker knows; docs/permissions.md.',
   }),
   logLevel: one('LOG_LEVEL', 'LEVEL', 'info', oneOf(['error', 'warn', 'info', 'debug']), {
     help: 'error, warn, info or debug.',

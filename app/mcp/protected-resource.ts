@@ -6,10 +6,13 @@ import { RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { SessionRegistry } from '../session/registry.ts';
 import type { Store } from '../store/store.ts';
-import { SCOPES } from '../tools/scopes.ts';
+import type { Catalogue } from '../tools/catalogue.ts';
+import type { ScopeLimits } from '../tools/scope-limits.ts';
+import { scopesUpTo, scopeText } from '../tools/scopes.ts';
 import { DELETE_DETAIL, GET_DETAIL, POST_DETAIL } from './api-detail.ts';
 import { type BearerGrant, createBearerCheck } from './bearer.ts';
 import { bearerGuard, refusalResponse, withCors } from './bearer-guard.ts';
+import { createEnforcement } from './enforcement.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
 import { listenToSession } from './listen.ts';
 import { RESOURCE_METADATA_PATH, resourceMetadata } from './resource-metadata.ts';
@@ -19,6 +22,7 @@ import {
   postMessage,
   type TransportParts,
 } from './session-transport.ts';
+import { createStepUp } from './step-up.ts';
 import { bearerChallenge } from './www-authenticate.ts';
 
 export interface ProtectedResourceOptions {
@@ -29,6 +33,9 @@ export interface ProtectedResourceOptions {
   readonly sessions: Pick<SessionRegistry, 'open' | 'find'>;
   /** Scheme and host without a trailing slash; the resource is this with `/mcp`. */
   readonly publicOrigin: string;
+  /** What the operator lets people allow. */
+  readonly scopes: ScopeLimits;
+  readonly catalogue: Catalogue;
   /** Origins of browser clients besides the public one. */
   readonly allowedOrigins: readonly string[];
   /** The protocol versions that the registry serves. */
@@ -61,13 +68,19 @@ export function protectedResource(options: ProtectedResourceOptions) {
   const origins = [publicOrigin, ...options.allowedOrigins];
   const challenge = bearerChallenge({
     metadataUrl: `${publicOrigin}${RESOURCE_METADATA_PATH}`,
-    scope: SCOPES.join(' '),
+    scope: () => scopeText(options.scopes.default()),
   });
   const { tokens, grants } = options.store;
   const resource = `${publicOrigin}${PATH}`;
-  const check = createBearerCheck({ tokens, grants, resource, clock, log, metrics });
+  const ceiling = options.scopes.max;
+  const { catalogue } = options;
+  const check = createBearerCheck({ tokens, grants, resource, ceiling, clock, log, metrics });
   const transport: TransportParts = {
     ...{ clock, log, metrics, challenge },
+    enforcement: createEnforcement({
+      ...{ catalogue, ceiling, challenge, log, metrics },
+      stepUp: createStepUp({ clock }),
+    }),
     sessions: options.sessions,
     stillGranted: async (request) => {
       const checked = await check(request.headers);
@@ -78,7 +91,7 @@ export function protectedResource(options: ProtectedResourceOptions) {
   };
   return (
     new Elysia()
-      .use(resourceMetadata({ publicOrigin, scopes: SCOPES }))
+      .use(resourceMetadata({ publicOrigin, scopes: () => scopesUpTo(options.scopes.default()) }))
       // Before the guard: a browser sends no credentials with a preflight (Fetch section 4.8).
       .options(PATH, ({ request }) => preflight(request, origins), { detail: { hide: true } })
       .use(bearerGuard({ check, challenge, origins, log }))

@@ -1,8 +1,9 @@
+import { ambiguousMember } from '../base/ambiguous-member.ts';
 import { readBody } from '../base/bounded-body.ts';
 import { type Clock, within } from '../base/clock.ts';
 import { type Message, parseMessage, type RequestId, RPC_ERROR } from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { arrayElements, Members } from '../base/splice.ts';
+import { arrayElements, memberNames } from '../base/splice.ts';
 import { isPlainJson } from './headers.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
 
@@ -68,35 +69,10 @@ function messageOf(text: string): Result<Message, MessageRefusal> {
     const fault = parsed.error;
     return err(fault.kind === 'parse' ? { kind: 'not_json' } : fault);
   }
-  const member = ambiguousMember(text);
+  const member = ambiguousMember(memberNames(text), MEMBERS);
   if (member === undefined) return ok(parsed.value);
   // No id: which of two it is, is the question.
   return err({ kind: 'invalid', detail: `the member "${member}" is ambiguous`, id: null });
-}
-
-/**
- * A member that two readers may take differently: one that stands twice, or one that differs from a
- * member of JSON-RPC in case alone (Go's JSON package, which the child uses, takes `Method` for
- * `method`). What is decided here must be what the child sees.
- */
-function ambiguousMember(text: string): string | undefined {
-  const members = new Members(text);
-  /** A bit for each of `MEMBERS`. */
-  let seen = 0;
-  while (members.next()) {
-    const { name } = members;
-    const exact = MEMBERS.indexOf(name);
-    const at = exact === -1 ? MEMBERS.indexOf(folded(name)) : exact;
-    if (at === -1) continue;
-    if (exact === -1 || (seen & (1 << at)) !== 0) return MEMBERS[at];
-    seen |= 1 << at;
-  }
-  return undefined;
-}
-
-/** Both ways, since Unicode has letters that meet ASCII in one direction only (U+017F, U+212A). */
-function folded(name: string): string {
-  return name.toUpperCase().toLowerCase();
 }
 
 /** undefined for bytes that are not UTF-8 (RFC 8259 section 8.1); a byte order mark is dropped. */
@@ -145,4 +121,11 @@ export function messageRefusalResponse(refusal: MessageRefusal): Response {
 }
 
 const UTF_8 = new TextDecoder('utf-8', { fatal: true });
-const MEMBERS = ['jsonrpc', 'id', 'method', 'params', 'result', 'error'];
+const MEMBERS: ReadonlySet<string> = new Set([
+  'jsonrpc',
+  'id',
+  'method',
+  'params',
+  'result',
+  'error',
+]);

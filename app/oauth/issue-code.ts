@@ -1,9 +1,11 @@
 import { digestOf, newToken } from '../base/secret.ts';
 import type { Account } from '../store/accounts.ts';
+import { scopeText } from '../tools/scopes.ts';
 import { codeResponseUrl } from './authorization-response.ts';
 import { BROWSER_TTL_MS } from './browser.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { type RunningRequest, responseTarget } from './running-request.ts';
+import { permissionOf } from './scope.ts';
 
 /** How long a code is good (RFC 6749 section 4.1.2 allows ten minutes; a client needs a second). */
 export const CODE_TTL_MS = 60 * 1000;
@@ -21,6 +23,7 @@ export async function issueCode(
   >,
 ): Promise<string> {
   const { row } = running;
+  const { scope } = permissionOf(row);
   const now = parts.clock.now();
   const code = `fjmcp_ac_${newToken(parts.random)}`;
   // Before the code: a code that is out and a browser that is not remembered cannot be undone.
@@ -33,7 +36,8 @@ export async function issueCode(
     redirectUri: row.redirectUri,
     codeChallenge: row.codeChallenge,
     resource: row.resource,
-    scope: row.scope,
+    scope: scopeText(scope),
+    permission: row.permission,
     codeExpiresAt: now + CODE_TTL_MS,
   });
   parts.metrics.authorizations.inc({ outcome: 'issued' });
@@ -41,6 +45,7 @@ export async function issueCode(
     grant: grant.id,
     client: row.clientId,
     login: account.login,
+    scope,
   });
   return codeResponseUrl(responseTarget(running, parts.publicOrigin), code);
 }

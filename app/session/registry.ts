@@ -14,7 +14,7 @@ import { createSessionMap } from './session-map.ts';
 export type { RequestMessage } from '../base/message.ts';
 export type { PostedCalls } from './call-group.ts';
 export type { ForgeProbe, OpenFailure } from './open-failure.ts';
-export type { OwnedSession, SessionOwner } from './owned-session.ts';
+export type { CallRules, OwnedSession, SessionOwner } from './owned-session.ts';
 export type { EventSource, StreamEvent } from './stream.ts';
 export type { Listening } from './streams.ts';
 
@@ -129,7 +129,7 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
     async find(sessionId, owner) {
       const session = await sessions.find(digestOf(sessionId), owner);
       if (stopping) void session?.drain(0);
-      session?.adopt(owner.grantId);
+      session?.adopt(owner.grantId, owner.permission);
       return session;
     },
     async endSession(idDigest, reason) {

@@ -12,7 +12,7 @@ import { KeptRow } from './kept-row.ts';
 import type { Links } from './links.ts';
 import type { OpenFailure } from './open-failure.ts';
 import { openSession } from './opening.ts';
-import type { OwnedSession, SessionOwner } from './owned-session.ts';
+import type { CallRules, OwnedSession, PostedRequests, SessionOwner } from './owned-session.ts';
 import { openFailureOf, type SessionEnd } from './session-end.ts';
 import { createLinks, type SessionHooks, type SessionParts } from './session-parts.ts';
 import { type Listening, Streams } from './streams.ts';
@@ -177,15 +177,16 @@ export class Session implements OwnedSession {
   }
 
   /** A newer grant of the same account and client carries it on. */
-  adopt(grantId: string): void {
+  adopt(grantId: string, permission?: string): void {
+    if (permission !== undefined) this.#conversation.permit(permission);
     if (this.#owner.grantId === grantId || this.#state.kind === 'ended') return;
     this.#owner = { ...this.#owner, grantId };
     this.#row.setGrant(grantId);
     this.#log.info('session.taken_over', { login: this.#owner.login, grant: grantId });
   }
 
-  call(requests: RequestMessage | readonly RequestMessage[], streams = true): PostedCalls {
-    return this.#conversation.call(requests, streams);
+  call(posted: PostedRequests, streams?: boolean, rules?: CallRules): PostedCalls {
+    return this.#conversation.call(posted, streams, rules);
   }
 
   notify(message: Exclude<Message, RequestMessage>): Result<void, 'gone' | 'full'> {

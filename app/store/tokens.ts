@@ -32,7 +32,10 @@ export interface AccessTokenProof {
   readonly login: string;
   readonly accountState: AccountState;
   readonly clientId: string;
+  /** Of the token itself, which may be less than its grant's. */
   readonly scope: string;
+  /** The grant's, as JSON; null for one from before: everything. */
+  readonly permission: string | null;
   readonly resource: string;
   readonly expiresAt: number;
   readonly grantEnded: boolean;
@@ -133,8 +136,9 @@ const ofAccount = (column: string) =>
  */
 const FIND_ACCESS = `SELECT a.digest, a.grant_id AS grantId, a.scope, a.expires_at AS expiresAt,
   ${ofGrant('account_id')} AS accountId, ${ofGrant('client_id')} AS clientId,
-  ${ofGrant('resource')} AS resource, ${ofGrant('ended_at')} IS NOT NULL AS grantEnded,
-  ${ofAccount('login')} AS login, ${ofAccount('state')} AS accountState,
+  ${ofGrant('permission')} AS permission, ${ofGrant('resource')} AS resource,
+  ${ofGrant('ended_at')} IS NOT NULL AS grantEnded, ${ofAccount('login')} AS login,
+  ${ofAccount('state')} AS accountState,
   (SELECT digest FROM refresh_tokens WHERE digest = a.answer AND confirmed_at IS NULL)
     AS unconfirmedAnswer
   FROM access_tokens AS a WHERE a.digest = ?`;

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'bun:test';
 import fc from 'fast-check';
-import { Members, memberSpan, type Span, spanAtPath, spliceSpan } from '../../app/base/splice.ts';
+import {
+  Members,
+  memberNames,
+  memberSpan,
+  type Span,
+  spanAtPath,
+  spliceSpan,
+} from '../../app/base/splice.ts';
 
 type Json = fc.JsonValue;
 type Written = readonly (readonly [string, Json])[];
@@ -72,7 +79,8 @@ describe('top-level members of a JSON text', () => {
     fc.assert(
       fc.property(written, ({ list, text }) => {
         const found = walked(text);
-        expect(found.map(({ name }) => name)).toEqual(list.map(([key]) => key));
+        expect(memberNames(text)).toEqual(list.map(([key]) => key));
+        expect(found.map(({ name }) => name)).toEqual(memberNames(text));
         for (const [index, { start, end }] of found.entries()) {
           const item = list[index]?.[1];
           expect(JSON.parse(text.slice(start, end))).toEqual(JSON.parse(JSON.stringify(item)));

@@ -24,11 +24,20 @@ const SIGNING_IN_MAX = 8;
  * who has signed in through OAuth with a client of that person's; the small Forgejo behind it runs
  * in the bench's process and has nothing to do while calls are measured.
  */
-export function brokerWith(tokenRows: number): StartTarget {
-  return (options) => startBroker(options, tokenRows);
+export function brokerWith(tokenRows: number, main = MAIN): StartTarget {
+  return (options) => startBroker(options, tokenRows, main);
 }
 
-async function startBroker(options: TargetOptions, tokenRows: number): Promise<RunningTarget> {
+/** The tool that is called, reviewed: as most calls of real tools are, it is judged by all rules. */
+const TOOLS = `[tools]
+noop = { class = "read", title = "Do nothing", toolset = "issues", target = "{owner}/{repo}" }
+`;
+
+async function startBroker(
+  options: TargetOptions,
+  tokenRows: number,
+  main: string,
+): Promise<RunningTarget> {
   const directory = mkdtempSync(join(tmpdir(), 'fjmcp-bench-'));
   const origin = `http://127.0.0.1:${freePort()}`;
   const clientSecret = newToken(systemRandom);
@@ -39,7 +48,7 @@ async function startBroker(options: TargetOptions, tokenRows: number): Promise<R
     redirectUris: [`${origin}/oauth/callback`],
     users: people.map((login) => ({ login, password: PASSWORD })),
   });
-  const broker = spawnBroker({ directory, origin, clientSecret, forge, options });
+  const broker = spawnBroker({ directory, origin, clientSecret, forge, options, main });
   const stop = async () => {
     broker.kill('SIGTERM');
     await broker.exited;
@@ -65,16 +74,19 @@ function spawnBroker(made: {
   readonly clientSecret: string;
   readonly forge: DemoForge;
   readonly options: TargetOptions;
+  readonly main: string;
 }) {
-  const { directory, origin, clientSecret, forge, options } = made;
+  const { directory, origin, clientSecret, forge, options, main } = made;
   const keyFile = join(directory, 'store-key');
   writeFileSync(keyFile, systemRandom(STORE_KEY_BYTES));
   chmodSync(keyFile, 0o600);
   const configFile = join(directory, 'config.toml');
   writeFileSync(configFile, `child_command = ${JSON.stringify(options.childCommand)}\n`);
+  const toolsFile = join(directory, 'tools.toml');
+  writeFileSync(toolsFile, TOOLS);
   // What a profile needs, for instance: --cpu-prof --cpu-prof-dir=DIR.
   const flags = (process.env.FJMCP_BENCH_BUN_FLAGS ?? '').split(' ').filter(Boolean);
-  return Bun.spawn([process.execPath, ...flags, MAIN, 'serve'], {
+  return Bun.spawn([process.execPath, ...flags, main, 'serve'], {
     env: {
       FJMCP_CONFIG: configFile,
       FJMCP_LISTEN: new URL(origin).host,
@@ -84,6 +96,7 @@ function spawnBroker(made: {
       FJMCP_FORGEJO_CLIENT_SECRET: clientSecret,
       FJMCP_STORE_PATH: join(directory, 'store.sqlite'),
       FJMCP_STORE_KEY_FILE: keyFile,
+      FJMCP_TOOLS_FILE: toolsFile,
       FJMCP_MAX_SESSIONS: String(options.sessions + 1),
     },
     stdin: 'ignore',

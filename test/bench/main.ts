@@ -2,7 +2,8 @@
  * How fast, and at what cost in memory, calls pass through a bridge between HTTP and stdio:
  *
  *   bun run bench [--seconds 3] [--warmup 1] [--rounds 3] [--sessions 1,20,100]
- *                 [--only pipe,bare,supergateway,broker] [--busy N] [--token-rows 0] [--json FILE]
+ *                 [--only pipe,bare,supergateway,broker] [--busy N] [--against DIR]
+ *                 [--token-rows 0] [--json FILE]
  *
  * Measured is a closed loop: every session calls the tool `noop` of the same light native child and
  * sends the next call when the last was answered. Contenders are the pipe alone (no HTTP, the upper
@@ -12,8 +13,12 @@
  * machines.
  *
  * `--busy N` keeps N calls in flight over all sessions instead of one in each: what is open must cost
- * nothing, what waits may. `--token-rows N` puts N access tokens of other connections into the broker's store first: the cost
+ * nothing, what waits may.
+ *
+ * `--token-rows N` puts N access tokens of other connections into the broker's store first: the cost
  * of a call must not depend on how many there are.
+ *
+ * `--against DIR` also measures the broker of another checkout, as `before`: what a change costs.
  *
  * The load client is a process of its own with one raw connection per session; it checks id and
  * content of every answer, and the run fails (exit 1) if one is wrong. `client CPU` near 100 % says
@@ -22,6 +27,7 @@
  * time.
  */
 import { cpus, release, totalmem } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { lightChild } from '../support/light-child.ts';
 import { startBare } from './bare.ts';
@@ -39,6 +45,7 @@ const { values: flags } = parseArgs({
     only: { type: 'string', default: 'pipe,bare,supergateway,broker' },
     busy: { type: 'string' },
     'token-rows': { type: 'string', default: '0' },
+    against: { type: 'string' },
     json: { type: 'string' },
   },
 });
@@ -55,6 +62,10 @@ const contenders: Contender[] = [
   { kind: 'bridge', name: 'broker', start: brokerWith(tokenRows) },
 ];
 const chosen = contenders.filter(({ name }) => flags.only.split(',').includes(name));
+if (flags.against !== undefined) {
+  const main = resolve(flags.against, 'app/main.ts');
+  chosen.push({ kind: 'bridge', name: 'before', start: brokerWith(tokenRows, main) });
+}
 if (chosen.length === 0) throw new Error(`--only names nothing that can be measured`);
 
 const turns: Turn[] = [];

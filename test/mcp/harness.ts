@@ -4,8 +4,10 @@ import { type Message, RPC_ERROR, resultText } from '../../app/base/message.ts';
 import { createMetrics } from '../../app/base/metrics.ts';
 import { err, ok, type Result } from '../../app/base/result.ts';
 import { type Digest, digestOf } from '../../app/base/secret.ts';
+import { createEnforcement } from '../../app/mcp/enforcement.ts';
 import { protectedResource } from '../../app/mcp/protected-resource.ts';
 import type { TransportParts } from '../../app/mcp/session-transport.ts';
+import { createStepUp } from '../../app/mcp/step-up.ts';
 import type {
   Listening,
   OpenedSession,
@@ -16,6 +18,8 @@ import type {
   SessionOwner,
 } from '../../app/session/registry.ts';
 import type { AccessTokenProof } from '../../app/store/tokens.ts';
+import { createScopeLimits } from '../../app/tools/scope-limits.ts';
+import { reviewedCatalogue } from '../support/catalogue.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { PushSource } from '../support/push-source.ts';
 
@@ -74,6 +78,7 @@ export class StoreDouble {
       accountState: 'active',
       clientId: 'client-1',
       scope: 'forgejo:delete',
+      permission: null,
       resource: `${ORIGIN}/mcp`,
       expiresAt: Date.UTC(2100, 0, 1),
       grantEnded: false,
@@ -234,6 +239,11 @@ export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = 
     store,
     sessions,
     publicOrigin: ORIGIN,
+    scopes: createScopeLimits(() => ({
+      maxScope: 'forgejo:delete',
+      defaultScope: 'forgejo:write',
+    })),
+    catalogue: reviewedCatalogue(),
     allowedOrigins: ['https://client.example'],
     serverVersions: VERSIONS,
     bodyBytesMax: options.bodyBytesMax ?? 64 * 1024,
@@ -243,10 +253,15 @@ export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = 
     metrics,
   });
   const send = (message: unknown, how: SendOptions = {}) => plugin.handle(request(message, how));
+  const challenge = () => 'Bearer';
   const transport: TransportParts = {
     sessions,
+    enforcement: createEnforcement({
+      ...{ catalogue: reviewedCatalogue(), ceiling: () => 'forgejo:delete', challenge },
+      ...{ stepUp: createStepUp({ clock }), log: silentLog, metrics },
+    }),
     stillGranted: () => Promise.resolve(undefined),
-    challenge: () => 'Bearer',
+    challenge,
     serverVersions: VERSIONS,
     bodyBytesMax: 1024,
     clock,

@@ -243,6 +243,8 @@ function brokerEnvironment(made: {
     FJMCP_STORE_KEY_FILE: keyFile,
     FJMCP_MAX_SESSIONS: String(2 * options.sessions + 10),
     FJMCP_MAX_SESSIONS_PER_USER: String(2 * SESSIONS_PER_PERSON),
+    // Nobody has reviewed the tools of the counting child.
+    FJMCP_DEFAULT_SCOPE: 'forgejo:delete',
     FJMCP_SESSION_IDLE_TIMEOUT: '15s',
     FJMCP_ACCESS_TOKEN_TTL: '60s',
     // One process killed half-way through a line of the log would make the next one unreadable.

@@ -58,8 +58,10 @@ export class MemorySessions implements Sessions {
   }
 
   async setState(idDigest: Digest, state: SessionState): Promise<void> {
-    const { initialized, serverCapabilities, logLevel, subscriptions } = state;
-    this.#change(idDigest, { initialized, serverCapabilities, logLevel, subscriptions });
+    const { initialized, serverCapabilities, logLevel, subscriptions, permission } = state;
+    this.#change(idDigest, {
+      ...{ initialized, serverCapabilities, logLevel, subscriptions, permission },
+    });
   }
 
   async setGrant(idDigest: Digest, grantId: string): Promise<void> {

@@ -160,6 +160,10 @@ function testConfig(made: {
     staticClients: [],
     redirectAllowlist: ['cursor://anysphere.cursor-mcp/oauth/callback'],
     allowedOrigins: [],
+    // The fixtures' tools are not reviewed, so they need everything; a test of scopes says another.
+    maxScope: 'forgejo:delete',
+    toolsToml: undefined,
+    defaultScope: 'forgejo:delete',
     logLevel: 'debug',
     logFormat: 'json',
   };
