@@ -61,7 +61,7 @@ class Memory implements OAuthClientProvider {
 export class SecondClient {
   readonly memory = new Memory();
   readonly #mcpUrl: string;
-  #client = new Client({ name: 'second-generation', version: '1' });
+  #client = newClient();
   #transport: StreamableHTTPClientTransport;
 
   constructor(mcpUrl: string) {
@@ -77,7 +77,7 @@ export class SecondClient {
   async connect(person: Person): Promise<void> {
     await this.withPerson(person, async () => {
       if (this.#client.transport !== undefined) await this.#client.close();
-      this.#client = new Client({ name: 'second-generation', version: '1' });
+      this.#client = newClient();
       this.#transport = this.#newTransport();
       await this.#client.connect(this.#transport);
     });
@@ -113,4 +113,9 @@ export class SecondClient {
   #newTransport(): StreamableHTTPClientTransport {
     return new StreamableHTTPClientTransport(new URL(this.#mcpUrl), { authProvider: this.memory });
   }
+}
+
+function newClient(): Client {
+  const versionNegotiation = { mode: 'legacy' } as const;
+  return new Client({ name: 'second-generation', version: '1' }, { versionNegotiation });
 }

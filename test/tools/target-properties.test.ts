@@ -5,7 +5,9 @@ import { decideCall } from '../../app/tools/policy.ts';
 import { reviewedCatalogue } from '../support/catalogue.ts';
 
 const catalogue = reviewedCatalogue();
-const RUNS = 20_000;
+const RUNS = 5_000;
+const SITE = 'repos/acme/site/contents';
+const ACME = 'orgs/acme/members';
 
 type Pair = readonly [name: string, value: unknown];
 
@@ -130,9 +132,8 @@ describe('[GHSA-4rm9-rfp2-j39q] a call that is allowed', () => {
           for (const owner of owners) {
             for (const repo of repos) {
               for (const path of paths) {
-                for (const address of addresses(['repos', owner, repo, 'contents', path])) {
-                  expect(address).toStartWith('repos/acme/site/contents');
-                }
+                const reached = addresses(['repos', owner, repo, 'contents', path]);
+                expect(reached.filter((one) => !one.startsWith(SITE))).toEqual([]);
               }
             }
           }
@@ -159,9 +160,8 @@ describe('[GHSA-4rm9-rfp2-j39q] a call that is allowed', () => {
         expect(orgs.length).toBeGreaterThan(0);
         for (const org of orgs) {
           for (const user of ['', ...readings(all, 'user')]) {
-            for (const address of addresses(['orgs', org, 'members', user])) {
-              expect(address).toStartWith('orgs/acme/members');
-            }
+            const reached = addresses(['orgs', org, 'members', user]);
+            expect(reached.filter((one) => !one.startsWith(ACME))).toEqual([]);
           }
         }
       }),
