@@ -1,13 +1,24 @@
+import type { ListenAddress } from './base/listen-address.ts';
+import type { Network } from './base/network.ts';
+import type { RateLimitRules } from './base/rate-limits.ts';
 import type { Secret } from './base/secret.ts';
 import { resolveCommand } from './config/child-command.ts';
-import { findClientSecret, findStoreKey, type ReadFile } from './config/secret-files.ts';
-import type { Setting } from './config/setting.ts';
-import { SETTINGS, type SettingValues } from './config/settings.ts';
+import type { Parsed } from './config/parse.ts';
+import { type Incomplete, isComplete, readSettings } from './config/read-settings.ts';
+import { shownPlaces } from './config/sandbox-paths.ts';
+import {
+  findClientSecret,
+  findMetricsToken,
+  findPreviousKey,
+  findStoreKey,
+  type ReadFile,
+} from './config/secret-files.ts';
+import { SETTINGS } from './config/settings.ts';
 import {
   CLIENT_SECRET_NAME,
   type Environment,
-  type Given,
   gatherSources,
+  METRICS_TOKEN_NAME,
   spellings,
   variableOf,
 } from './config/sources.ts';
@@ -28,7 +39,7 @@ export type ScopeName = 'forgejo:read' | 'forgejo:write' | 'forgejo:delete';
 
 /** Everything that the program is told; parsed, checked and in its own units. */
 export interface Config {
-  readonly listen: { readonly hostname: string; readonly port: number };
+  readonly listen: ListenAddress;
   /** `https://host` or `http://127.0.0.1:8080`; no trailing slash. The issuer, byte for byte. */
   readonly publicOrigin: string;
   /** Forgejo as browsers see it; a path prefix is allowed; no trailing slash. */
@@ -42,10 +53,15 @@ export interface Config {
   readonly storePath: string;
   /** 32 bytes. */
   readonly storeKey: Uint8Array;
+  /** 32 bytes; undefined while no key was rotated. */
+  readonly storePreviousKey: Uint8Array | undefined;
   /** The unix socket of the program's own commands, absolute; undefined: there is none. */
   readonly controlSocketPath: string | undefined;
   /** Argument vector: the program's absolute path first, the internal URL filled in. */
   readonly childCommand: readonly string[];
+  readonly childSandbox: 'auto' | 'bwrap' | 'none';
+  /** Absolute paths that children may read in their sandbox beside the program. */
+  readonly childSandboxPaths: readonly string[];
   readonly maxSessions: number;
   readonly maxSessionsPerUser: number;
   /** Undefined: twice the number of cores. */
@@ -64,6 +80,12 @@ export interface Config {
   readonly maxMessageBytes: number;
   /** A session. */
   readonly maxStreamBufferBytes: number;
+  /** What may wait for a child that does not read. */
+  readonly maxChildBacklogBytes: number;
+  /** What a child may write unasked in a second. */
+  readonly maxChildOutputBytes: number;
+  readonly maxCallsPerSession: number;
+  readonly maxSpawnsWaiting: number;
   readonly maxClients: number;
   readonly staticClients: readonly StaticClientConfig[];
   readonly redirectAllowlist: readonly string[];
@@ -74,6 +96,13 @@ export interface Config {
   readonly defaultScope: ScopeName;
   /** The administrator's own catalogue of tools, in TOML, found to be right; undefined: none. */
   readonly toolsToml: string | undefined;
+  /** Whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly Network[];
+  readonly rateLimits: RateLimitRules;
+  /** Undefined: the metrics cannot be read. */
+  readonly metricsListen: ListenAddress | undefined;
+  /** What their readers have to send; never undefined where they listen on a port. */
+  readonly metricsToken: Secret | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFormat: 'json' | 'pretty';
 }
@@ -127,13 +156,34 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
   if (!key.ok) faults.push(`${spellings(SETTINGS.storeKeyFile.name)}: ${key.reason}`);
   const tools = findToolsFile(values.toolsFile, input.readFile, input.toolsFaults);
   faults.push(...tools.faults.map((fault) => `${spellings(SETTINGS.toolsFile.name)}: ${fault}`));
+  const previous = findPreviousKey(values.storePreviousKeyFile, input.env, input.readFile);
+  if (!previous.ok)
+    faults.push(`${spellings(SETTINGS.storePreviousKeyFile.name)}: ${previous.reason}`);
+  const metricsToken = readMetricsToken(values, input);
+  if (!metricsToken.ok) faults.push(metricsToken.reason);
   const statics = readStaticClients(sources.staticClients);
   faults.push(...statics.faults);
-  if (!isComplete(values) || !secret.ok || !key.ok || faults.length > 0) {
+  const shown = shownPlaces(values.childSandboxPaths ?? [], ownPlaces(values, input));
+  faults.push(...shown.map((fault) => `${spellings(SETTINGS.childSandboxPaths.name)}: ${fault}`));
+  if (
+    !isComplete(values) ||
+    !secret.ok ||
+    !key.ok ||
+    !previous.ok ||
+    !metricsToken.ok ||
+    faults.length > 0
+  ) {
     return { ok: false, error: faults, warnings };
   }
   if (secret.warning !== undefined) warnings.push(`${secretName}: ${secret.warning}`);
-  const { forgejoClientSecretFile: _, storeKeyFile: __, toolsFile: ___, ...settings } = values;
+  const {
+    forgejoClientSecretFile: _,
+    storeKeyFile: __,
+    storePreviousKeyFile: ___,
+    metricsTokenFile: ____,
+    toolsFile: _____,
+    ...settings
+  } = values;
   const forgejoInternalUrl = values.forgejoInternalUrl ?? values.forgejoUrl;
   const child = resolveCommand(values.childCommand, forgejoInternalUrl, input);
   if (child.warning !== undefined) {
@@ -146,6 +196,9 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
       forgejoInternalUrl,
       forgejoClientSecret: secret.value,
       storeKey: key.value,
+      storePreviousKey: previous.value,
+      metricsListen: values.metricsListen,
+      metricsToken: metricsToken.value,
       storePath: input.resolvePath(values.storePath),
       controlSocketPath: controlSocketOf(values, input.resolvePath),
       childCommand: child.argv,
@@ -166,47 +219,29 @@ export function controlSocketOf(
   return storePath === undefined ? undefined : `${resolvePath(storePath)}.control`;
 }
 
-type Incomplete = { -readonly [Key in keyof SettingValues]?: SettingValues[Key] };
-
-function readSettings(
-  given: ReadonlyMap<string, Given>,
-  faults: string[],
-  warnings: string[],
-): Incomplete {
-  const values: Incomplete = {};
-  for (const key of Object.keys(SETTINGS) as (keyof SettingValues)[]) {
-    readSetting(key, given, values, faults, warnings);
-  }
-  return values;
+/** On a port everybody of the machine could read, so there a token must be sent. */
+function readMetricsToken(
+  { metricsTokenFile, metricsListen }: Incomplete,
+  { env, readFile }: ConfigInput,
+): Parsed<Secret | undefined> {
+  const names = `${variableOf(METRICS_TOKEN_NAME)} or ${spellings(`${METRICS_TOKEN_NAME}_FILE`)}`;
+  const found = findMetricsToken(metricsTokenFile, env, readFile);
+  if (!found.ok) return { ok: false, reason: `${names}: ${found.reason}` };
+  return found.value === undefined && metricsListen?.kind === 'tcp'
+    ? { ok: false, reason: `${names}: is missing, and METRICS_LISTEN is no unix socket` }
+    : found;
 }
 
-function readSetting<Key extends keyof SettingValues>(
-  key: Key,
-  given: ReadonlyMap<string, Given>,
-  values: Incomplete,
-  faults: string[],
-  warnings: string[],
-): void {
-  const setting: Setting<SettingValues[Key]> = SETTINGS[key];
-  const { name, fallback } = setting;
-  const raw = given.get(name)?.raw ?? (fallback.kind === 'text' ? fallback.text : undefined);
-  if (raw === undefined) {
-    if (fallback.kind === 'required')
-      faults.push(`${spellings(name)}: is missing. ${setting.help}`);
-    return;
-  }
-  const outcome = setting.parse(raw);
-  if (!outcome.ok) {
-    faults.push(`${spellings(name)}: ${outcome.reason}`);
-    return;
-  }
-  values[key] = outcome.value;
-  if (outcome.note !== undefined) warnings.push(`${spellings(name)}: ${outcome.note}`);
-}
-
-/** A row that gave neither a value nor a fault is an optional one. */
-function isComplete(values: Incomplete): values is Incomplete & SettingValues {
-  return Object.entries(SETTINGS).every(
-    ([key, setting]) => key in values || setting.fallback.kind === 'optional',
+/** What belongs to the broker alone. */
+function ownPlaces(values: Incomplete, input: ConfigInput): readonly (string | undefined)[] {
+  const files = [values.storePath, values.storeKeyFile, values.storePreviousKeyFile];
+  const places = [
+    ...files,
+    values.metricsTokenFile,
+    values.forgejoClientSecretFile,
+    values.controlSocketPath,
+  ];
+  return [...places, input.env.CREDENTIALS_DIRECTORY].map((path) =>
+    path === undefined || path === '' ? undefined : input.resolvePath(path),
   );
 }

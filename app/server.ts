@@ -1,4 +1,5 @@
 import { type AnyElysia, Elysia } from 'elysia';
+import type { ClientAddresses } from './http/client-address.ts';
 import { type ErrorBoundaryOptions, errorBoundary } from './http/error-boundary.ts';
 import { hostGuard } from './http/host-guard.ts';
 import { type RequestLogOptions, requestLog } from './http/request-log.ts';
@@ -9,8 +10,11 @@ import { type StatusOptions, status } from './status/status.ts';
 
 export interface ServerParts {
   readonly publicOrigin: string;
+  /** Whether another broker has taken over. */
+  readonly succeeded: () => boolean;
   readonly boundary: ErrorBoundaryOptions;
   readonly requestLog: RequestLogOptions;
+  readonly addresses: ClientAddresses;
   readonly status: StatusOptions;
   readonly authorizationServer: AuthorizationServerParts;
   readonly protectedResource: Omit<ProtectedResourceOptions, 'allowIdle'>;
@@ -32,6 +36,7 @@ const IDLE_TIMEOUT_S = 60;
  * composition root does.
  */
 export async function createServer(parts: ServerParts) {
+  const { succeeded } = parts;
   const root: { app?: AnyElysia } = {};
   const allowIdle = (request: Request, seconds: number) =>
     root.app?.server?.timeout(request, seconds);
@@ -46,12 +51,17 @@ export async function createServer(parts: ServerParts) {
       maxRequestBodySize: Math.max(BODY_BYTES_BACKSTOP, 2 * parts.protectedResource.bodyBytesMax),
     },
   })
+    .onRequest(({ set }) => {
+      // Who keeps connections open must make its next request where the successor listens.
+      if (succeeded()) set.headers.connection = 'close';
+    })
     .use(errorBoundary(parts.boundary))
     .use(requestLog(parts.requestLog))
     .use(hostGuard({ publicOrigin: parts.publicOrigin }))
     .use(routes())
     .use(await parts.apiReference(routes));
   root.app = app;
+  parts.addresses.listenWith(() => app.server);
   return app;
 }
 

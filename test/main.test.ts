@@ -7,7 +7,7 @@ import packageJson from '../package.json';
 
 const MAIN = new URL('../app/main.ts', import.meta.url).pathname;
 
-const KNOWN = 'serve, sessions, grants, revoke, demo';
+const KNOWN = 'serve, sessions, grants, revoke, reload, doctor, backup, restore, rotate-key, demo';
 
 type Environment = Readonly<Record<string, string>>;
 
@@ -94,10 +94,23 @@ describe('the program, started with a wrong configuration', () => {
       expect(exitCode).toBe(2);
       expect(stderr).toBe(`fjmcp-broker: there is no command "${name}"; there are: ${KNOWN}\n`);
     }
+    expect((await run(['sesions'])).stderr).toEndWith('\nIs sessions meant?\n');
   });
 });
 
 describe('the program, asked about itself', () => {
+  it('--help behind a command tells of that command, whatever else is said', async () => {
+    for (const argv of [
+      ['doctor', '--help'],
+      ['doctor', '--no-such-flag', '-h'],
+    ]) {
+      const { stdout, stderr, exitCode } = await run(argv);
+      expect([exitCode, stderr]).toEqual([0, '']);
+      expect(stdout).toContain('Usage: fjmcp-broker doctor [--login FILE]');
+      expect(stdout).toContain('Exit codes:\n  0  all is well');
+    }
+  });
+
   it('--help lists commands, settings and exit codes, whatever else is said', async () => {
     for (const argv of [['--help'], ['-h'], ['serve', '--no-such-flag', '--help']]) {
       const { stdout, stderr, exitCode } = await run(argv);

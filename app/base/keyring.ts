@@ -20,7 +20,14 @@ export interface Successor {
 
 /** Every use of the store key; nothing else sees its bytes. */
 export interface Keyring {
+  /** The key that everything new is made with; another one after `adopt`. */
   readonly currentKeyId: string;
+  /** Bytes of the id of that key, as they stand in what it has sealed. */
+  readonly currentKeyMark: Uint8Array;
+  /** The store keys that it was given, the current one last: what another keyring is made of. */
+  readonly storeKeys: readonly Uint8Array[];
+  /** Makes `key` (32 bytes) the current one; what earlier keys have made is still read. */
+  adopt(key: Uint8Array): void;
   /** Encrypts with AES-256-GCM: version, key id, nonce, ciphertext and tag in one value. */
   seal(clear: Secret, place: SealPlace): Uint8Array;
   /** Decrypts; throws `SealError` when the key is unknown, or the value or its place was changed. */
@@ -30,6 +37,8 @@ export interface Keyring {
    * not replaced. `keyId` names the key of an earlier derivation; undefined when it is unknown.
    */
   refreshSuccessor(token: string, keyId?: string): Successor | undefined;
+  /** An upstream `state` made of a random value; it names the key that its verifier is made with. */
+  upstreamState(value: string): string;
   /**
    * A PKCE verifier (RFC 7636 section 4.1, 43 characters) bound to an upstream `state`: derived
    * when it is needed, so it is never stored.
@@ -66,14 +75,28 @@ export function createKeyring(keys: {
   readonly previous?: Uint8Array;
   readonly random: Random;
 }): Keyring {
-  const current = deriveKey(keys.current);
+  let current = deriveKey(keys.current);
+  const storeKeys = [...(keys.previous === undefined ? [] : [keys.previous]), keys.current];
   const known = new Map([[hex(current.id), current]]);
   if (keys.previous !== undefined) {
     const previous = deriveKey(keys.previous);
     known.set(hex(previous.id), previous);
   }
   return {
-    currentKeyId: hex(current.id),
+    get currentKeyId() {
+      return hex(current.id);
+    },
+    get currentKeyMark() {
+      return current.id;
+    },
+    get storeKeys() {
+      return [...storeKeys];
+    },
+    adopt(key) {
+      storeKeys.push(key);
+      current = deriveKey(key);
+      known.set(hex(current.id), current);
+    },
     seal: (clear, place) => seal(current, keys.random(NONCE_BYTES), clear, place),
     open(sealed, place) {
       const key = known.get(hex(sealed.subarray(1, 1 + KEY_ID_BYTES)));
@@ -87,7 +110,12 @@ export function createKeyring(keys: {
       if (key === undefined) return undefined;
       return { token: hmac(key.successor, token), keyId };
     },
-    upstreamVerifier: (state) => hmac(current.verifier, state),
+    upstreamState: (value) => `${value}${hex(current.id)}`,
+    upstreamVerifier(state) {
+      // The key may have been rotated while the person was at Forgejo.
+      const { verifier } = known.get(state.slice(-2 * KEY_ID_BYTES)) ?? current;
+      return hmac(verifier, state);
+    },
     sealEventText(clear, place) {
       const nonce = keys.random(NONCE_BYTES);
       const sealed = encrypt(current.eventId, nonce, clear, Buffer.from(place));
@@ -104,6 +132,11 @@ export function createKeyring(keys: {
       return undefined;
     },
   };
+}
+
+/** The id of a store key as rows and logs name it; it tells nothing about the key. */
+export function keyIdOf(key: Uint8Array): string {
+  return hex(deriveKey(key).id);
 }
 
 function deriveKey(bytes: Uint8Array): Key {

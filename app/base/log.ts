@@ -47,7 +47,8 @@ export function createLog(options: {
         });
   const logger = pino(
     {
-      level: options.level,
+      // The most talkative: what is written is decided by the level that all of them share.
+      level: 'debug',
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
@@ -56,22 +57,34 @@ export function createLog(options: {
     },
     stream,
   );
-  return wrap(logger);
+  return wrap(logger, { current: options.level });
 }
 
 /** A log that drops everything, for tests that assert nothing about it. */
 export const silentLog: Log = createLog({ level: 'error', format: 'json', sink: () => undefined });
 
-function wrap(logger: pino.Logger): Log {
+/** One level for a log and all that carry its lines on: those made before a change follow it too. */
+interface SharedLevel {
+  current: LogLevel;
+}
+
+function wrap(logger: pino.Logger, level: SharedLevel): Log {
+  const writes = (asked: LogLevel) =>
+    LOG_LEVELS.indexOf(asked) <= LOG_LEVELS.indexOf(level.current);
+  const writer =
+    (asked: LogLevel) =>
+    (event: string, fields: LogFields = {}) => {
+      if (writes(asked)) logger[asked](fields, event);
+    };
   return {
-    error: (event, fields = {}) => logger.error(fields, event),
-    warn: (event, fields = {}) => logger.warn(fields, event),
-    info: (event, fields = {}) => logger.info(fields, event),
-    debug: (event, fields = {}) => logger.debug(fields, event),
-    with: (fields) => wrap(logger.child(fields)),
-    writes: (level) => logger.isLevelEnabled(level),
-    setLevel(level) {
-      logger.level = level;
+    error: writer('error'),
+    warn: writer('warn'),
+    info: writer('info'),
+    debug: writer('debug'),
+    with: (fields) => wrap(logger.child(fields), level),
+    writes,
+    setLevel(next) {
+      level.current = next;
     },
   };
 }

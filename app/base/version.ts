@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
 import packageJson from '../../package.json' with { type: 'json' };
 
+/** Set by the release build when it makes another version than the one of package.json. */
+declare const FJMCP_VERSION: string | undefined;
+
 /** The version of this program. */
-export const VERSION: string = packageJson.version;
+export const VERSION: string =
+  typeof FJMCP_VERSION === 'string' ? FJMCP_VERSION : packageJson.version;
 
 /** What stands where the revision cannot be known. */
 export const UNKNOWN_REVISION = 'unknown';

@@ -5,9 +5,16 @@ import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
-import { type Child, type ChildExit, type ChildProcess, superviseProcess } from './child.ts';
+import {
+  type Child,
+  type ChildExit,
+  type ChildProcess,
+  type PipeLimits,
+  superviseProcess,
+} from './child.ts';
 import { childEnvironment } from './environment.ts';
 import { parentDeathPrefix } from './process-group.ts';
+import type { Sandbox } from './sandbox.ts';
 import { createStderrLog } from './stderr.ts';
 
 export type { Child, ChildExit } from './child.ts';
@@ -38,11 +45,14 @@ export interface Supervisor {
 export interface SupervisorOptions {
   /** The argument vector; the program as an absolute path. */
   readonly command: readonly string[];
+  /** What each child is started in. */
+  readonly sandbox: Sandbox;
   /** Forgejo as the children reach it. */
   readonly forgejoUrl: string;
   readonly userAgent: string;
   /** Longest line of a child, in bytes; beyond it the child is stopped. */
   readonly messageBytesMax: number;
+  readonly pipeLimits: PipeLimits;
   /** Longest time from the start of a stop to SIGKILL; never more than `STOP_LADDER_MS`. */
   readonly stopGraceMs: number;
   readonly clock: Clock;
@@ -59,8 +69,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { command, log, metrics } = options;
   const program = command[0] ?? '';
   if (!isAbsolute(program)) throw new RangeError('the command of a child is an absolute path');
-  const prefix = parentDeathPrefix();
-  if (prefix === undefined) log.warn('child.no_parent_death_signal', { missing: 'setpriv' });
+  const prefix = prefixOf(options);
   log.info('child.command', { program, dies_with_broker: prefix !== undefined });
   const argv = [...(prefix ?? []), ...command];
   const children = new Set<Child>();
@@ -89,6 +98,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         stderr: createStderrLog({ ...options, token: request.token, log: childLog }),
         onLine: request.onLine,
         lineBytesMax: options.messageBytesMax,
+        limits: options.pipeLimits,
         graceMs: options.stopGraceMs,
         clock: options.clock,
         log: childLog,
@@ -110,6 +120,22 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       await Promise.all([...children].map((child) => child.stop(reason)));
     },
   };
+}
+
+/** The words before each child's command: both kinds have it die with the broker. */
+function prefixOf({ sandbox, log, metrics }: SupervisorOptions): readonly string[] | undefined {
+  metrics.childSandbox.set(sandbox.kind === 'bwrap' ? 1 : 0);
+  if (sandbox.kind === 'bwrap') {
+    log.info('child.sandbox', { program: sandbox.prefix[0], without: sandbox.without });
+    return sandbox.prefix;
+  }
+  // Children of one user can read each other's environment, which holds a token.
+  const off = { reason: sandbox.reason };
+  if (sandbox.chosen) log.warn('child.sandbox_off', off);
+  else log.error('child.sandbox_off', off);
+  const prefix = parentDeathPrefix();
+  if (prefix === undefined) log.warn('child.no_parent_death_signal', { missing: 'setpriv' });
+  return prefix;
 }
 
 function start(

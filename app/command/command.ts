@@ -13,8 +13,12 @@ export interface CommandContext {
   readonly print: (text: string) => void;
   /** Text about what went wrong. */
   readonly printError: (text: string) => void;
+  /** All of standard input, to its end. */
+  readonly readInput: () => Promise<string>;
   /** Resolves at the first SIGTERM or SIGINT, which asks for an orderly end. */
   readonly stopAsked: Promise<string>;
+  /** From now on SIGHUP calls this and does nothing else. */
+  readonly onHangUp: (run: () => void) => void;
   /** From now on a failure nobody caught is told in this log. */
   readonly useLog: (log: Log) => void;
 }

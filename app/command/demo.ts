@@ -13,6 +13,7 @@ import { DEMO_USERS, type DemoForge, startDemoForge } from '../demo/forge.ts';
 import { StepFailure, walkOnce } from '../demo/once.ts';
 import { catalogueFaults } from '../tools/catalogue.ts';
 import { type Command, type CommandContext, EXIT, type ExitCode } from './command.ts';
+import { ownProgram } from './own-program.ts';
 
 const CLIENT_ID = 'fjmcp-demo';
 const DEFAULT_PORT = 8080;
@@ -66,7 +67,8 @@ async function run(
   options: DemoOptions,
   directory: string,
 ): Promise<ExitCode> {
-  const log = createLog({ level: options.once ? 'warn' : 'info', format: 'pretty' });
+  // What a start warns of is meant for who serves people; these people are made up.
+  const log = createLog({ level: options.once ? 'error' : 'info', format: 'pretty' });
   context.useLog(log);
   const port = options.port ?? (options.once ? freePort() : preferredPort());
   const origin = `http://127.0.0.1:${port}`;
@@ -80,6 +82,7 @@ async function run(
   try {
     const config = demoConfig(context, { directory, port, origin, clientSecret, forge });
     const broker = await startBroker(config, { log, clock: systemClock, random: systemRandom });
+    if (options.once) log.setLevel('warn');
     try {
       if (options.once) return await once(context, `${broker.origin}/mcp`);
       context.print(welcome(broker.origin, forge.url, config.childCommand));
@@ -121,6 +124,8 @@ function demoConfig(
       FJMCP_FORGEJO_CLIENT_SECRET: demo.clientSecret,
       FJMCP_STORE_PATH: join(demo.directory, 'store.sqlite'),
       FJMCP_STORE_KEY_FILE: keyFile,
+      // From source, the child would need to read the whole tree.
+      FJMCP_CHILD_SANDBOX: 'none',
     },
     readFile: readConfigFile,
     which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
@@ -138,8 +143,7 @@ function childCommand(context: CommandContext): string[] {
   const real =
     context.env.FORGEJO_MCP_BIN ?? Bun.which('forgejo-mcp', { PATH: context.env.PATH ?? '' });
   if (real !== null && real !== '') return [real, ...CHILD_ARGUMENTS];
-  const script = Bun.fileURLToPath(new URL('../demo/child.ts', import.meta.url));
-  return [process.execPath, script, ...CHILD_ARGUMENTS];
+  return [...ownProgram(), 'demo-child', ...CHILD_ARGUMENTS];
 }
 
 async function once(context: CommandContext, mcpUrl: string): Promise<ExitCode> {

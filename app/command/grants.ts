@@ -19,9 +19,7 @@ const HEADING = [
 export const grants: Command = (context) =>
   askBroker(context, {
     action: 'grants',
-    flags: ['login', 'client'],
-    usage: '[--login LOGIN] [--client ID] [--json] [--control-socket FILE]',
-    question: ({ login, client }) => ({
+    question: ({ texts: { login, client } }) => ({
       action: 'grants',
       filter: { login, clientId: client },
     }),

@@ -2,22 +2,31 @@ import { resolve } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/secret.ts';
-import { StartFailure, startBroker } from '../broker.ts';
+import { type RunningBroker, StartFailure, startBroker } from '../broker.ts';
 import { readConfigFile } from '../config/read-file.ts';
 import { loadConfig } from '../config.ts';
+import { succeedBroker } from '../succession.ts';
+import { createServiceManager } from '../systemd/service-manager.ts';
 import { catalogueFaults } from '../tools/catalogue.ts';
+import { announce } from './announce.ts';
 import { type Command, EXIT } from './command.ts';
+import { createStarter, readInheritance } from './successor.ts';
+
+/** What a step of a migration may take at most; a large store is read and written whole. */
+const MIGRATION_MS = 10 * 60_000;
 
 /** Serves until SIGTERM or SIGINT. */
 export const serve: Command = async (context) => {
-  const loaded = loadConfig({
-    argv: context.argv,
-    env: context.env,
-    readFile: readConfigFile,
-    which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
-    resolvePath: resolve,
-    toolsFaults: catalogueFaults,
-  });
+  const readConfig = () =>
+    loadConfig({
+      argv: context.argv,
+      env: context.env,
+      readFile: readConfigFile,
+      which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
+      resolvePath: resolve,
+      toolsFaults: catalogueFaults,
+    });
+  const loaded = readConfig();
   if (!loaded.ok) {
     for (const fault of loaded.error) context.printError(`fjmcp-broker: ${fault}\n`);
     for (const warning of loaded.warnings) {
@@ -29,10 +38,32 @@ export const serve: Command = async (context) => {
   const log = createLog({ level: config.logLevel, format: config.logFormat });
   context.useLog(log);
   for (const warning of warnings) log.warn('config.warning', { warning });
+  const started = Promise.withResolvers<RunningBroker>();
+  // Its default would end the process, also one that only begins.
+  context.onHangUp(() => void started.promise.then((broker) => broker.reload()));
+  const manager = createServiceManager({ env: context.env, pid: process.pid, log });
   try {
-    const broker = await startBroker(config, { log, clock: systemClock, random: systemRandom });
-    const signal = await context.stopAsked;
-    log.info('process.stopping', { signal });
+    const parts = {
+      ...{ log, clock: systemClock, random: systemRandom, pid: process.pid },
+      onMigration: () => manager.extendTimeout(MIGRATION_MS),
+      starter: createStarter(context, manager),
+      readConfig,
+    };
+    const inheritance = await readInheritance(context);
+    const broker =
+      inheritance === undefined
+        ? await startBroker(config, parts)
+        : await succeedBroker(config, parts, inheritance);
+    started.resolve(broker);
+    if (manager.present) {
+      const ended = Promise.race([context.stopAsked, broker.succeeded]);
+      void announce({ broker, manager, clock: systemClock, log }, ended);
+    }
+    const signal = await Promise.race([context.stopAsked, broker.left]);
+    if (signal !== undefined) {
+      manager.stopping();
+      log.info('process.stopping', { signal });
+    }
     await broker.stop();
     log.info('process.stopped');
     return EXIT.stopped;

@@ -9,9 +9,7 @@ const HEADING = ['SESSION', 'LOGIN', 'CLIENT', 'CLIENT ID', 'PROGRAM', 'CALLS', 
 export const sessions: Command = (context) =>
   askBroker(context, {
     action: 'sessions',
-    flags: ['login', 'client'],
-    usage: '[--login LOGIN] [--client ID] [--json] [--control-socket FILE]',
-    question: ({ login, client }) => ({
+    question: ({ texts: { login, client } }) => ({
       action: 'sessions',
       filter: { login, clientId: client },
     }),

@@ -60,3 +60,16 @@ export function shownCount(count: number, noun: string): string {
   if (count === 0) return `no ${noun}s`;
   return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
 }
+
+/** `812 B`, `4.2 KiB`, `1.0 GiB`. */
+export function shownSize(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < SIZE_UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${SIZE_UNITS[unit]}`;
+}
+
+const SIZE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;

@@ -5,6 +5,7 @@ import {
   CONFIG_NAME,
   flagOf,
   keyOf,
+  METRICS_TOKEN_NAME,
   STATIC_CLIENTS_KEY,
   variableOf,
 } from './sources.ts';
@@ -23,6 +24,11 @@ export function settingsHelp(): string {
       'required, in one of its three places',
     ),
     entry(
+      [variableOf(METRICS_TOKEN_NAME)],
+      'What a reader of the metrics sends as its bearer token. It has no flag and no key.',
+      'none; needed where METRICS_LISTEN is no unix socket',
+    ),
+    entry(
       [`[[${STATIC_CLIENTS_KEY}]]`],
       'Clients known beforehand, in the file only: id, name, redirect_uris, secret_sha256.',
       'none',
@@ -33,7 +39,8 @@ export function settingsHelp(): string {
 function settingEntry(setting: Setting<unknown>): string {
   const { name } = setting;
   const spellings = [`${flagOf(name)} ${setting.placeholder}`, variableOf(name), keyOf(name)];
-  return entry(spellings, setting.help, defaultOf(setting));
+  const taken = setting.live ? '. Taken by reload' : '';
+  return entry(spellings, setting.help, `${defaultOf(setting)}${taken}`);
 }
 
 function defaultOf({ fallback }: Setting<unknown>): string {

@@ -1,6 +1,6 @@
 import { Secret } from '../base/secret.ts';
 import { wrong } from './parse.ts';
-import { CLIENT_SECRET_NAME, type Environment, variableOf } from './sources.ts';
+import { CLIENT_SECRET_NAME, type Environment, METRICS_TOKEN_NAME, variableOf } from './sources.ts';
 
 /** A file with what is needed to judge it. */
 export interface FileContent {
@@ -17,7 +17,15 @@ type Found<T> =
   | { readonly ok: true; readonly value: T; readonly warning?: string }
   | { readonly ok: false; readonly reason: string };
 
+/** Names of the systemd credentials that hold the keys. */
+export const STORE_KEY_CREDENTIAL = 'store-key';
+export const PREVIOUS_KEY_CREDENTIAL = 'store-previous-key';
+
+/** What stands where there is no previous key. */
+const NO_KEY = new Set(['', 'none']);
+
 const STORE_KEY_BYTES = 32;
+const METRICS_TOKEN_LENGTH_MIN = 16;
 const READABLE_BY_OTHERS = 0o077;
 
 /**
@@ -30,18 +38,42 @@ export function findClientSecret(
   readFile: ReadFile,
 ): Found<Secret> {
   const variable = variableOf(CLIENT_SECRET_NAME);
+  const found = findSecret(CLIENT_SECRET_NAME, filePath, env, readFile);
+  return found.ok && found.value === undefined
+    ? wrong(`is missing: set ${variable} or ${variable}_FILE, or give a systemd credential`)
+    : (found as Found<Secret>);
+}
+
+/** What a reader of the metrics has to send: from the same places; undefined when there is none. */
+export function findMetricsToken(
+  filePath: string | undefined,
+  env: Environment,
+  readFile: ReadFile,
+): Found<Secret | undefined> {
+  const found = findSecret(METRICS_TOKEN_NAME, filePath, env, readFile);
+  const length = found.ok ? found.value?.reveal().length : undefined;
+  return length !== undefined && length < METRICS_TOKEN_LENGTH_MIN
+    ? wrong(`has less than ${METRICS_TOKEN_LENGTH_MIN} characters; make one: openssl rand -hex 24`)
+    : found;
+}
+
+function findSecret(
+  name: string,
+  filePath: string | undefined,
+  env: Environment,
+  readFile: ReadFile,
+): Found<Secret | undefined> {
+  const variable = variableOf(name);
   const direct = env[variable] ?? '';
   if (direct !== '' && filePath !== undefined) {
     return wrong(`is given twice: as ${variable} and as a file; keep one`);
   }
-  if (direct !== '') return clientSecret(direct);
-  const path = filePath ?? credential(env, CLIENT_SECRET_NAME.toLowerCase(), readFile);
-  if (path === undefined) {
-    return wrong(`is missing: set ${variable} or ${variable}_FILE, or give a systemd credential`);
-  }
+  if (direct !== '') return secretText(direct);
+  const path = filePath ?? credential(env, name.toLowerCase(), readFile);
+  if (path === undefined) return { ok: true, value: undefined };
   const file = attempt(path, readFile);
   if (!file.ok) return file;
-  const secret = clientSecret(Buffer.from(file.value.bytes).toString('utf8'));
+  const secret = secretText(Buffer.from(file.value.bytes).toString('utf8'));
   return secret.ok && filePath !== undefined && (file.value.mode & 0o007) !== 0
     ? { ...secret, warning: `${path} can be read by every user of this machine` }
     : secret;
@@ -56,15 +88,41 @@ export function findStoreKey(
   env: Environment,
   readFile: ReadFile,
 ): Found<Uint8Array> {
-  const path = filePath ?? credential(env, 'store-key', readFile);
+  const path = filePath ?? credential(env, STORE_KEY_CREDENTIAL, readFile);
   if (path === undefined) return wrong(`is missing; ${howToMakeKey('store.key')}`);
   const file = attempt(path, readFile);
   if (!file.ok) return wrong(`${file.reason}; ${howToMakeKey(path)}`);
-  if (!file.value.isRegular) return wrong(`${path} is not a regular file`);
-  if (filePath !== undefined && (file.value.mode & READABLE_BY_OTHERS) !== 0) {
+  return asKey(path, file.value, filePath !== undefined);
+}
+
+/**
+ * The key before the present one, or undefined: from a file, or the credential
+ * `store-previous-key`. A file that is not there, is empty or says `none` tells that no key was
+ * rotated yet, so that units and settings can name it from the first day.
+ */
+export function findPreviousKey(
+  filePath: string | undefined,
+  env: Environment,
+  readFile: ReadFile,
+): Found<Uint8Array | undefined> {
+  const path = filePath ?? credential(env, PREVIOUS_KEY_CREDENTIAL, readFile);
+  if (path === undefined) return { ok: true, value: undefined };
+  const file = attempt(path, readFile);
+  const isNone = file.ok ? file.value.isRegular && saysNone(file.value.bytes) : isMissing(file);
+  if (isNone) return { ok: true, value: undefined };
+  return file.ok ? asKey(path, file.value, filePath !== undefined) : file;
+}
+
+function saysNone(bytes: Uint8Array): boolean {
+  return bytes.length < STORE_KEY_BYTES && NO_KEY.has(Buffer.from(bytes).toString('latin1').trim());
+}
+
+function asKey(path: string, file: FileContent, isGuardedHere: boolean): Found<Uint8Array> {
+  if (!file.isRegular) return wrong(`${path} is not a regular file`);
+  if (isGuardedHere && (file.mode & READABLE_BY_OTHERS) !== 0) {
     return wrong(`${path} is open to other users of this machine: chmod 600 '${path}'`);
   }
-  const key = keyBytes(file.value.bytes);
+  const key = keyBytes(file.bytes);
   if (key === undefined) {
     return wrong(`${path} is not a key of 32 bytes, raw or in base64; ${howToMakeKey(path)}`);
   }
@@ -77,7 +135,7 @@ function howToMakeKey(path: string): string {
   return `make one: (umask 077; head -c 32 /dev/urandom > '${path}')`;
 }
 
-function clientSecret(text: string): Found<Secret> {
+function secretText(text: string): Found<Secret> {
   const secret = text.trim();
   if (secret === '') return wrong('is empty');
   return /^[\x21-\x7e]+$/.test(secret)
@@ -100,10 +158,20 @@ function credential(env: Environment, name: string, readFile: ReadFile): string 
   return attempt(path, readFile).ok ? path : undefined;
 }
 
-function attempt(path: string, readFile: ReadFile): Found<FileContent> {
+function attempt(path: string, readFile: ReadFile): Attempt {
   try {
     return { ok: true, value: readFile(path) };
   } catch (error) {
-    return wrong(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
+    const reason = error instanceof Error ? error.message : String(error);
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    return { ...wrong(`cannot read ${path}: ${reason}`), code };
   }
+}
+
+type Attempt =
+  | { readonly ok: true; readonly value: FileContent }
+  | { readonly ok: false; readonly reason: string; readonly code: string };
+
+function isMissing(attempt: Attempt): boolean {
+  return !attempt.ok && attempt.code === 'ENOENT';
 }

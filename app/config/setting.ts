@@ -10,6 +10,13 @@ export interface Setting<T> {
   /** True when a flag may be repeated. */
   readonly list: boolean;
   readonly parse: (raw: RawValue) => Parsed<T>;
+  /** True when a broker that runs takes a change of it; the others need a restart. */
+  readonly live: boolean;
+}
+
+interface SettingText {
+  readonly help: string;
+  readonly live?: boolean;
 }
 
 /** A value as its source gives it: a text, or an array of the file. */
@@ -27,7 +34,7 @@ export function one<T>(
   placeholder: string,
   fallback: string | Fallback,
   parse: (text: string) => Parsed<T>,
-  { help }: { help: string },
+  { help, live = false }: SettingText,
 ): Setting<T> {
   return {
     name,
@@ -35,6 +42,7 @@ export function one<T>(
     fallback: typeof fallback === 'string' ? text(fallback) : fallback,
     list: false,
     help,
+    live,
     parse: (raw) => (typeof raw === 'string' ? parse(raw.trim()) : wrong('must be one value')),
   };
 }
@@ -55,7 +63,7 @@ export function list<T>(
   placeholder: string,
   fallback: string,
   parse: (text: string) => Parsed<T>,
-  { help }: { help: string },
+  { help, live = false }: SettingText,
 ): Setting<readonly T[]> {
   return {
     name,
@@ -63,6 +71,7 @@ export function list<T>(
     fallback: text(fallback),
     list: true,
     help,
+    live,
     parse: (raw) =>
       each(typeof raw === 'string' ? raw.split(/[\s,]+/).filter(Boolean) : raw, parse),
   };

@@ -1,6 +1,8 @@
 import type { Config } from '../config.ts';
-import { commandWords } from './child-command.ts';
-import { count, duration, line, oneOf, size, TIMER_MAX_MS } from './parse.ts';
+import { network } from './network.ts';
+import { duration, line, oneOf } from './parse.ts';
+import { RATE_LIMITS, rateLimits } from './rate-limits.ts';
+import { SESSION_SETTINGS } from './session-settings.ts';
 import { type Fallback, list, one, optional, type Setting, text } from './setting.ts';
 import {
   browserForgeUrl,
@@ -19,6 +21,8 @@ export interface SettingValues
     | 'forgejoInternalUrl'
     | 'forgejoClientSecret'
     | 'storeKey'
+    | 'storePreviousKey'
+    | 'metricsToken'
     | 'controlSocketPath'
     | 'childCommand'
     | 'staticClients'
@@ -27,8 +31,10 @@ export interface SettingValues
   readonly forgejoInternalUrl: string | undefined;
   readonly forgejoClientSecretFile: string | undefined;
   readonly storeKeyFile: string | undefined;
+  readonly storePreviousKeyFile: string | undefined;
   readonly controlSocketPath: string | undefined;
   readonly toolsFile: string | undefined;
+  readonly metricsTokenFile: string | undefined;
   /** As written: `{forgejo_url}` not filled in, the program not looked up. */
   readonly childCommand: readonly string[];
 }
@@ -39,9 +45,11 @@ const REQUIRED: Fallback = { kind: 'required' };
 const CLIENT_SECRET_ELSEWHERE =
   'the variable FJMCP_FORGEJO_CLIENT_SECRET, or the systemd credential forgejo_client_secret';
 
+const METRICS_TOKEN_ELSEWHERE =
+  'the variable FJMCP_METRICS_TOKEN, or the systemd credential metrics_token';
+
 const SECOND = 1000;
 const YEARS = 3650 * 24 * 3600 * SECOND;
-const MIB = 1024 ** 2;
 
 /** What forgejo-mcp's tools need, and no admin scope; none at all would mean everything. */
 const FORGEJO_SCOPES =
@@ -51,8 +59,8 @@ const SCOPE_NAMES = ['forgejo:read', 'forgejo:write', 'forgejo:delete'] as const
 
 /** The settings table: everything that a flag, a variable or the file can say. */
 export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingValues[Key]> } = {
-  listen: one('LISTEN', 'HOST:PORT', '127.0.0.1:8080', listenAddress, {
-    help: 'Where the broker listens. Keep it on loopback, behind a proxy that speaks TLS.',
+  listen: one('LISTEN', 'ADDRESS', '127.0.0.1:8080', listenAddress, {
+    help: 'HOST:PORT or unix:/PATH. Keep it on this machine, behind a proxy that speaks TLS.',
   }),
   publicOrigin: one('PUBLIC_URL', 'URL', REQUIRED, publicOrigin, {
     help: 'The address that clients and browsers see: https, or http on loopback. No path.',
@@ -103,6 +111,15 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
       help: 'The key that seals tokens in the store: 32 bytes, in a file that only the broker reads.',
     },
   ),
+  storePreviousKeyFile: one(
+    'STORE_PREVIOUS_KEY_FILE',
+    'FILE',
+    optional('none, or the systemd credential store-previous-key'),
+    line,
+    {
+      help: 'The key before that one; read with, never written with. rotate-key puts it there.',
+    },
+  ),
   controlSocketPath: one(
     'CONTROL_SOCKET',
     'FILE',
@@ -110,78 +127,39 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     line,
     { help: 'The unix socket through which sessions, grants and revoke talk to the broker.' },
   ),
-  childCommand: {
-    name: 'CHILD_COMMAND',
-    placeholder: 'COMMAND',
-    fallback: text('forgejo-mcp --transport stdio --url {forgejo_url}'),
-    list: false,
-    parse: commandWords,
-    help: 'The program of a session, split at spaces, without a shell; in the file also an array.',
-  },
-  maxSessions: one('MAX_SESSIONS', 'NUMBER', '100', count(1, 100_000), {
-    help: 'Children at once.',
-  }),
-  maxSessionsPerUser: one('MAX_SESSIONS_PER_USER', 'NUMBER', '10', count(1, 100_000), {
-    help: 'Children at once of one person.',
-  }),
-  spawnConcurrency: one(
-    'SPAWN_CONCURRENCY',
-    'NUMBER',
-    optional('twice the number of cores'),
-    count(1, 10_000),
-    { help: 'Children that may start at the same time; others wait for their turn.' },
-  ),
-  sessionIdleTimeoutMs: one('SESSION_IDLE_TIMEOUT', 'DURATION', '15m', duration(1, TIMER_MAX_MS), {
-    help: 'A child without work for so long is stopped; its session goes on.',
-  }),
-  sessionTtlMs: one('SESSION_TTL', 'DURATION', '30d', duration(60 * SECOND, YEARS), {
-    help: 'A session that nobody used for so long is forgotten.',
-  }),
-  maxStoredSessionsPerUser: one(
-    'MAX_STORED_SESSIONS_PER_USER',
-    'NUMBER',
-    '200',
-    count(1, 100_000),
-    {
-      help: 'Sessions of one person that are kept; beyond it the least recently used one ends.',
-    },
-  ),
-  accessTokenTtlMs: one('ACCESS_TOKEN_TTL', 'DURATION', '8h', duration(SECOND, YEARS), {
-    help: 'The life of an access token.',
-  }),
-  refreshTokenTtlMs: one('REFRESH_TOKEN_TTL', 'DURATION', '90d', duration(SECOND, YEARS), {
-    help: 'The life of a refresh token; each refresh starts it anew.',
-  }),
-  requestTimeoutMs: one('REQUEST_TIMEOUT', 'DURATION', '5m', duration(1, TIMER_MAX_MS), {
-    help: 'A call without an answer or progress for so long gets an error.',
-  }),
-  requestTimeoutTotalMs: one('REQUEST_TIMEOUT_TOTAL', 'DURATION', '1h', duration(1, TIMER_MAX_MS), {
-    help: 'A call without an answer for so long gets an error, whatever it tells meanwhile.',
-  }),
-  stopGraceMs: one('STOP_GRACE', 'DURATION', '1500ms', duration(0, 600 * SECOND), {
-    help: 'How long calls in flight may go on after SIGTERM.',
-  }),
-  maxBodyBytes: one('MAX_BODY', 'SIZE', '4MiB', size(1024, 1024 * MIB), {
-    help: 'The largest request body.',
-  }),
-  maxMessageBytes: one('MAX_MESSAGE', 'SIZE', '32MiB', size(1024, 1024 * MIB), {
-    help: 'The largest message of a child.',
-  }),
-  maxStreamBufferBytes: one('MAX_STREAM_BUFFER', 'SIZE', '8MiB', size(1024, 1024 * MIB), {
-    help: 'What a session keeps of its streams for a client that comes back.',
-  }),
-  maxClients: one('MAX_CLIENTS', 'NUMBER', '10000', count(1, 10_000_000), {
-    help: 'Registered clients; beyond it registration is refused.',
-  }),
+  ...SESSION_SETTINGS,
   redirectAllowlist: list(
     'REDIRECT_ALLOWLIST',
     'URIS',
     'cursor://anysphere.cursor-mcp/oauth/callback',
     privateUseRedirect,
-    { help: 'Private-use redirect URIs that clients may register, compared as a whole.' },
+    {
+      help: 'Private-use redirect URIs that clients may register, compared as a whole.',
+      live: true,
+    },
   ),
   allowedOrigins: list('ALLOWED_ORIGINS', 'ORIGINS', '', webOrigin, {
     help: 'Origins of browser clients, beside the public one.',
+    live: true,
+  }),
+  trustedProxies: list('TRUSTED_PROXIES', 'NETWORKS', '', network, {
+    help: "Proxies whose X-Forwarded-For is believed; a unix socket's peer always is.",
+    live: true,
+  }),
+  rateLimits: {
+    live: true,
+    name: 'RATE_LIMITS',
+    placeholder: 'LIMITS',
+    fallback: text(RATE_LIMITS),
+    list: true,
+    parse: rateLimits,
+    help: 'NAME=COUNT/DURATION or NAME=off, by address and by account; beyond it 429. off: none.',
+  },
+  metricsListen: one('METRICS_LISTEN', 'ADDRESS', optional('nowhere'), listenAddress, {
+    help: 'Where the metrics can be read: unix:/PATH, or HOST:PORT with METRICS_TOKEN.',
+  }),
+  metricsTokenFile: one('METRICS_TOKEN_FILE', 'FILE', optional(METRICS_TOKEN_ELSEWHERE), line, {
+    help: "A file with the metrics' bearer token.",
   }),
   maxScope: one('MAX_SCOPE', 'SCOPE', 'forgejo:delete', oneOf(SCOPE_NAMES), {
     help: 'The most that any connection may do: forgejo:read, forgejo:write or forgejo:delete.',
@@ -194,6 +172,7 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
   }),
   logLevel: one('LOG_LEVEL', 'LEVEL', 'info', oneOf(['error', 'warn', 'info', 'debug']), {
     help: 'error, warn, info or debug.',
+    live: true,
   }),
   logFormat: one('LOG_FORMAT', 'FORMAT', 'json', oneOf(['json', 'pretty']), {
     help: 'json, one object a line, or pretty, for a person.',

@@ -4,8 +4,11 @@ import { SETTINGS } from './settings.ts';
 
 /** The one setting that says where the others may stand. */
 export const CONFIG_NAME = 'CONFIG';
-/** The secret that has no flag and no key: both would be read by other people of the machine. */
+/** Secrets have no flag and no key: both would be read by other people of the machine. */
 export const CLIENT_SECRET_NAME = 'FORGEJO_CLIENT_SECRET';
+export const METRICS_TOKEN_NAME = 'METRICS_TOKEN';
+const SECRET_NAMES: readonly string[] = [CLIENT_SECRET_NAME, METRICS_TOKEN_NAME];
+
 /** The table of the file that has neither flag nor variable. */
 export const STATIC_CLIENTS_KEY = 'static_clients';
 
@@ -104,10 +107,11 @@ function takeFlag(
 }
 
 function unknownFlag(rawName: string): string {
-  return rawName === flagOf(CLIENT_SECRET_NAME)
-    ? `${rawName}: a secret has no flag, every process of the machine could read it; ` +
-        `use ${variableOf(`${CLIENT_SECRET_NAME}_FILE`)}`
-    : `${rawName}: there is no such flag; --help lists them`;
+  const secret = SECRET_NAMES.find((name) => flagOf(name) === rawName);
+  return secret === undefined
+    ? `${rawName}: there is no such flag; --help lists them`
+    : `${rawName}: a secret has no flag, every process of the machine could read it; ` +
+        `use ${variableOf(`${secret}_FILE`)}`;
 }
 
 function readEnvironment(env: Environment, warnings: string[]): Map<string, Given> {
@@ -117,7 +121,7 @@ function readEnvironment(env: Environment, warnings: string[]): Map<string, Give
     const name = variable.slice('FJMCP_'.length);
     const setting = SETTING_NAMES.get(name);
     if (setting === undefined && name !== CONFIG_NAME) {
-      if (name === CLIENT_SECRET_NAME) continue;
+      if (SECRET_NAMES.includes(name)) continue;
       warnings.push(`${variable}: there is no such setting; --help lists them`);
       continue;
     }
@@ -159,9 +163,10 @@ function readKeys(keys: Readonly<Record<string, unknown>>, faults: string[]): Ma
 }
 
 function unknownKey(key: string): string {
-  return key === keyOf(CLIENT_SECRET_NAME)
-    ? `${key}: a secret does not stand in this file; use ${keyOf(`${CLIENT_SECRET_NAME}_FILE`)}`
-    : `${key}: there is no such key; --help lists them`;
+  const secret = SECRET_NAMES.find((name) => keyOf(name) === key);
+  return secret === undefined
+    ? `${key}: there is no such key; --help lists them`
+    : `${key}: a secret does not stand in this file; use ${keyOf(`${secret}_FILE`)}`;
 }
 
 function rawOf(value: unknown): RawValue | undefined {

@@ -1,4 +1,6 @@
+import type { ListenAddress } from '../base/listen-address.ts';
 import { DANGEROUS_SCHEME, redirectTarget } from '../base/redirect-target.ts';
+import { SOCKET_PATH_BYTES_MAX } from '../base/unix-socket.ts';
 import { hasControl, type Parsed, parsed, wrong } from './parse.ts';
 
 /** A scheme of its own needs a dot by RFC 8252 section 7.1, but the field has `cursor:` too. */
@@ -9,16 +11,30 @@ export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
-/** `127.0.0.1:8080`, `[::1]:8080`, `name:8080`; port 0 lets the system choose. */
-export function listenAddress(text: string): Parsed<{ hostname: string; port: number }> {
+/**
+ * `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, port 0 lets the system choose; or a unix socket,
+ * `unix:/run/fjmcp-broker/edge/http.sock`.
+ */
+export function listenAddress(text: string): Parsed<ListenAddress> {
+  if (text.startsWith('unix:')) return socketAddress(text.slice('unix:'.length));
   const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text);
   const host = match?.[1];
   const port = Number(match?.[2]);
-  if (host === undefined || port > 65_535) return wrong(`must be HOST:PORT, not "${text}"`);
+  if (host === undefined || port > 65_535)
+    return wrong(`must be HOST:PORT or unix:/PATH, not "${text}"`);
   const note = isLoopback(host.toLowerCase())
     ? undefined
     : `${host} is reachable from other machines, without TLS of its own: only a proxy may reach it`;
-  return parsed({ hostname: host.replace(/^\[|\]$/g, ''), port }, note);
+  return parsed({ kind: 'tcp', hostname: host.replace(/^\[|\]$/g, ''), port }, note);
+}
+
+function socketAddress(path: string): Parsed<ListenAddress> {
+  if (!path.startsWith('/') || path.endsWith('/') || hasControl(path)) {
+    return wrong('must name a socket by its absolute path: unix:/run/fjmcp-broker/edge/http.sock');
+  }
+  return Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX
+    ? wrong(`must be a shorter path: a socket's has at most ${SOCKET_PATH_BYTES_MAX} bytes`)
+    : parsed({ kind: 'unix', path });
 }
 
 /**

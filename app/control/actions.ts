@@ -1,14 +1,20 @@
+import type { Keyring } from '../base/keyring.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { SessionRegistry } from '../session/registry.ts';
 import type { ListedGrant, ListedSession, ListFilter } from '../store/listings.ts';
 import type { Store } from '../store/store.ts';
+import { type ExamineParts, examine } from './examine.ts';
 import {
   type ControlFault,
   type ControlFilter,
   type ControlQuestion,
   type ControlResults,
+  type HandedOver,
+  type HandOverAnswer,
+  type HandOverQuestion,
+  type ReloadedSettings,
   type Revoked,
   type RevokeTarget,
   ROWS_MAX,
@@ -18,15 +24,26 @@ import {
   type ShownLimits,
   type ShownSession,
 } from './protocol.ts';
+import { rotateKey } from './rotate-key.ts';
 
 /** Answers one question; rejects with a `StoreError`. */
 export type ControlActions = (
   question: ControlQuestion,
 ) => Promise<Result<ControlResults[ControlQuestion['action']], ControlFault>>;
 
-export interface ControlActionsOptions {
-  readonly store: Pick<Store, 'listings' | 'grants'>;
+export interface ControlActionsOptions extends ExamineParts {
+  readonly store: Pick<Store, 'listings' | 'grants' | 'sealed'>;
+  readonly keyring: Pick<Keyring, 'adopt' | 'currentKeyId'>;
   readonly sessions: Pick<SessionRegistry, 'activity' | 'endGrant' | 'endSession'>;
+  /**
+   * Reads the settings again, or hands over to another program; a failure is all sentences about
+   * why nothing has changed.
+   */
+  readonly reload: (
+    handOver: boolean,
+  ) => Promise<Result<ReloadedSettings | HandedOver, readonly string[]>>;
+  /** What a successor of this broker asks. */
+  readonly handOver: (question: HandOverQuestion) => Promise<Result<HandOverAnswer, ControlFault>>;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -41,6 +58,16 @@ export function createControlActions(options: ControlActionsOptions): ControlAct
         return ok(await listGrants(options, question.filter));
       case 'revoke':
         return revoke(options, question.target);
+      case 'rotate_key':
+        return ok(await rotateKey(options, question.key));
+      case 'examine':
+        return ok(await examine(options));
+      case 'hand_over':
+        return options.handOver(question);
+      case 'reload': {
+        const reloaded = await options.reload(question.handOver);
+        return reloaded.ok ? reloaded : err(refusal(reloaded.error));
+      }
     }
   };
 }
@@ -148,6 +175,10 @@ async function endSession(
   }
   log.info('control.session_ended', { session: id });
   return ok({ grants: [], sessions: [id] });
+}
+
+function refusal(sentences: readonly string[]): ControlFault {
+  return { kind: 'refused', message: sentences.join('\n') };
 }
 
 function notFound(message: string): Result<never, ControlFault> {

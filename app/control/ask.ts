@@ -20,19 +20,45 @@ export async function askControl<Action extends ControlQuestion['action']>(
   path: string,
   question: Extract<ControlQuestion, { readonly action: Action }>,
   clock: Clock,
+  timeoutMs: number = CONTROL_TIMEOUT_MS,
 ): Promise<Result<ControlResults[Action], string>> {
-  const socket = connect(path);
+  const line = openControlLine(path, clock, timeoutMs);
   try {
-    socket.write(`${questionLine(question)}\n`);
-    for await (const line of linesOf(socket, ANSWER_BYTES_MAX, clock, CONTROL_TIMEOUT_MS)) {
-      return readAnswer<Action>(path, line);
-    }
-    return err(`The broker at ${path} ended the connection without an answer.`);
-  } catch (error) {
-    return err(failureSentence(path, error));
+    return await line.ask<Action>(question);
   } finally {
-    socket.destroy();
+    line.close();
   }
+}
+
+/** A conversation with one broker, whoever listens on its path by then. */
+export interface ControlLine {
+  ask<Action extends ControlQuestion['action']>(
+    question: Extract<ControlQuestion, { readonly action: Action }>,
+  ): Promise<Result<ControlResults[Action], string>>;
+  close(): void;
+}
+
+/** Connects at once; questions are asked one after the other. A failure is a sentence, as above. */
+export function openControlLine(path: string, clock: Clock, timeoutMs: number): ControlLine {
+  const socket = connect(path);
+  const lines = linesOf(socket, ANSWER_BYTES_MAX, clock, timeoutMs);
+  return {
+    async ask<Action extends ControlQuestion['action']>(
+      question: Extract<ControlQuestion, { readonly action: Action }>,
+    ) {
+      try {
+        socket.write(`${questionLine(question)}\n`);
+        const line = await lines.next();
+        if (line.done === true) {
+          return err(`The broker at ${path} ended the connection without an answer.`);
+        }
+        return readAnswer<Action>(path, line.value);
+      } catch (error) {
+        return err(failureSentence(path, error));
+      }
+    },
+    close: () => void socket.destroy(),
+  };
 }
 
 function readAnswer<Action extends ControlQuestion['action']>(

@@ -1,14 +1,17 @@
 import { once } from 'node:events';
-import { lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
+import {
+  bindPrivately,
+  SocketPlaceError,
+  type StagedSocket,
+  stageSocket,
+} from '../base/unix-socket.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { ControlActions } from './actions.ts';
 import { linesOf } from './lines.ts';
-import { probeSocket } from './probe.ts';
 import {
   CONTROL_TIMEOUT_MS,
   CONTROL_VERSION,
@@ -21,9 +24,6 @@ import { readQuestion } from './question.ts';
 /** Who is heard at once: an administrator and a few scripts. */
 const CONNECTIONS_MAX = 16;
 
-/** Longest path of a unix socket on Linux, without the zero behind it (unix(7)). */
-const PATH_BYTES_MAX = 107;
-
 /** Why there is no control socket; the message is a sentence for the administrator. */
 export class ControlListenError extends Error {
   override readonly name = 'ControlListenError';
@@ -31,6 +31,8 @@ export class ControlListenError extends Error {
 
 export interface ControlListenerOptions {
   readonly path: string;
+  /** Whether the broker that answers there now is to be succeeded, as soon as `publish` is called. */
+  readonly succeeds?: boolean;
   readonly actions: ControlActions;
   readonly clock: Clock;
   readonly log: Log;
@@ -39,6 +41,10 @@ export interface ControlListenerOptions {
 
 /** The socket through which the program's own commands talk to the broker. */
 export interface ControlListener {
+  /** A successor's socket takes its public name. */
+  publish(): void;
+  /** Whether it has its public name still. */
+  isPublic(): boolean;
   /** Hears nobody any more and removes the socket. */
   stop(): Promise<void>;
 }
@@ -49,7 +55,6 @@ export interface ControlListener {
  */
 export async function listenControl(options: ControlListenerOptions): Promise<ControlListener> {
   const { path, log, metrics } = options;
-  await makePlace(path);
   const connections = new Set<Socket>();
   const server = createServer((socket) => {
     const isBeyond = connections.size >= CONNECTIONS_MAX;
@@ -64,10 +69,17 @@ export async function listenControl(options: ControlListenerOptions): Promise<Co
       .catch((err: unknown) => log.debug('control.connection_failed', { err }))
       .finally(() => socket.destroy());
   });
-  await bind(server, path);
-  log.info('control.listening', { path });
+  const socket = await bind(server, path, options.succeeds === true);
+  const publish = () => {
+    socket.publish();
+    log.info('control.listening', { path });
+  };
+  if (options.succeeds !== true) publish();
   return {
+    publish,
+    isPublic: socket.isPublic,
     async stop() {
+      socket.remove();
       const closed = once(server, 'close');
       server.close();
       for (const socket of connections) socket.destroy();
@@ -84,42 +96,23 @@ function turnAway(socket: Socket): void {
   socket.end(answerLine(refused({ kind: 'busy', message })));
 }
 
-/** Makes the directory (0700) if there is none, and removes a socket that nobody listens on. */
-async function makePlace(path: string): Promise<void> {
-  if (Buffer.byteLength(path) > PATH_BYTES_MAX) {
-    throw unusable(path, `a socket's path has at most ${PATH_BYTES_MAX} bytes`);
-  }
-  const directory = dirname(path);
+/** Listens beside the public path: an earlier socket there is replaced in one step. */
+async function bind(server: Server, path: string, succeeds: boolean): Promise<StagedSocket> {
+  const place = { path, mode: 0o600, directoryMode: 0o700, succeeds };
+  let staged: StagedSocket | undefined;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    // Who writes there could put a socket of his own in the place of ours.
-    if ((statSync(directory).mode & 0o022) !== 0) {
-      throw unusable(path, `others may write to ${directory}; chmod go-w ${directory}`);
-    }
-    const found = lstatSync(path, { throwIfNoEntry: false });
-    if (found === undefined) return;
-    if (!found.isSocket()) throw unusable(path, 'something that is no socket is there');
-    if ((await probeSocket(path)) === 'answers')
-      throw unusable(path, 'another broker answers there');
-    unlinkSync(path);
+    const socket = await stageSocket(place);
+    staged = socket;
+    const listening = once(server, 'listening');
+    // The socket is made within the call (measured).
+    bindPrivately(() => server.listen(socket.bindPath));
+    await listening;
+    return socket;
   } catch (error) {
-    if (error instanceof ControlListenError) throw error;
-    throw unusable(path, codeOf(error), error);
+    staged?.remove();
+    const reason = error instanceof SocketPlaceError ? error.message : codeOf(error);
+    throw unusable(path, reason, error);
   }
-}
-
-async function bind(server: Server, path: string): Promise<void> {
-  const listening = once(server, 'listening');
-  // The socket is made within the call (measured), and never open to others, not for a moment.
-  const before = process.umask(0o177);
-  try {
-    server.listen(path);
-  } finally {
-    process.umask(before);
-  }
-  await listening.catch((error: unknown) => {
-    throw unusable(path, codeOf(error), error);
-  });
 }
 
 async function converse(socket: Socket, options: ControlListenerOptions): Promise<void> {

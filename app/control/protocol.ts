@@ -1,3 +1,4 @@
+import type { Secret } from '../base/secret.ts';
 import type { AccountState } from '../store/accounts.ts';
 
 /**
@@ -18,6 +19,9 @@ export const ROWS_MAX = 10_000;
 /** Within this a question has come or the connection ends, and an answer has come or it is late. */
 export const CONTROL_TIMEOUT_MS = 10_000;
 
+/** An answer that comes after work on every row of the store. */
+export const LONG_CONTROL_TIMEOUT_MS = 300_000;
+
 /** Length of the beginning of a session id's digest that logs and lists show. */
 export const SHORT_ID_LENGTH = 8;
 
@@ -36,7 +40,34 @@ export type RevokeTarget =
 export type ControlQuestion =
   | { readonly action: 'sessions'; readonly filter: ControlFilter }
   | { readonly action: 'grants'; readonly filter: ControlFilter }
-  | { readonly action: 'revoke'; readonly target: RevokeTarget };
+  | { readonly action: 'revoke'; readonly target: RevokeTarget }
+  | { readonly action: 'rotate_key'; readonly key: Secret | undefined }
+  | { readonly action: 'reload'; readonly handOver: boolean }
+  | HandOverQuestion
+  | { readonly action: 'examine' };
+
+/** What a successor asks of the broker that has started it. */
+export type HandOverQuestion = {
+  readonly action: 'hand_over';
+  /** Of the successor. */
+  readonly pid: number;
+  readonly programVersion: string;
+} & (
+  | {
+      /** It is ready, and wants the duties. */ readonly step: 'release';
+      readonly storePath: string;
+    }
+  | { /** It has them, and the sockets. */ readonly step: 'done' }
+);
+
+/** Another process is the broker now. */
+export interface HandedOver {
+  readonly kind: 'handed_over';
+  readonly pid: number;
+  readonly programVersion: string;
+}
+
+export type HandOverAnswer = HandedOver | { readonly kind: 'released' };
 
 /** A session as it is shown; times are epoch milliseconds. */
 export interface ShownSession {
@@ -86,15 +117,71 @@ export interface Revoked {
   readonly sessions: readonly string[];
 }
 
+/** How the values of the store are sealed now. */
+export interface KeyRotated {
+  /** Of the key that everything new is sealed with. */
+  readonly keyId: string;
+  /** Values that were sealed anew. */
+  readonly resealed: number;
+  /** Values that no known key opens; those people sign in again. */
+  readonly unreadable: number;
+  /** Refresh tokens that an earlier key has made and that were not used yet. */
+  readonly successorsOfEarlierKeys: number;
+}
+
+/** What became of settings that were read again; a value that is too long is not shown. */
+export interface ReloadedSettings {
+  readonly kind: 'settings';
+  readonly changed: readonly {
+    readonly name: string;
+    readonly from: string | undefined;
+    readonly to: string | undefined;
+  }[];
+  /** Names of settings that have changed and hold only from the next start on. */
+  readonly needRestart: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** What only the broker that runs can say of itself. */
+export interface Examined {
+  readonly version: string;
+  readonly git: string;
+  /** Of the key that everything new is sealed with. */
+  readonly keyId: string;
+  readonly successorsOfEarlierKeys: number;
+  /** Child processes alive now. */
+  readonly programs: number;
+  /** No program is started: Forgejo was away for those before. */
+  readonly spawnsBlocked: boolean;
+  readonly sandbox:
+    | { readonly kind: 'bwrap'; readonly without: readonly string[] }
+    | { readonly kind: 'none'; readonly reason: string; readonly chosen: boolean };
+  /** What became of a program that was started only to see whether it starts. */
+  readonly child:
+    | { readonly kind: 'answered' | 'forge_away' }
+    | { readonly kind: 'silent' | 'not_started'; readonly detail: string };
+}
+
 export interface ControlResults {
   readonly sessions: Shown<ShownSession>;
   readonly grants: Shown<ShownGrant>;
   readonly revoke: Revoked;
+  readonly rotate_key: KeyRotated;
+  readonly examine: Examined;
+  readonly reload: ReloadedSettings | HandedOver;
+  readonly hand_over: HandOverAnswer;
 }
 
 /** Why a question got no result; `message` is a sentence for the one who asked. */
 export interface ControlFault {
-  readonly kind: 'malformed' | 'version' | 'unknown_action' | 'not_found' | 'busy' | 'failed';
+  readonly kind:
+    | 'malformed'
+    | 'version'
+    | 'unknown_action'
+    | 'not_found'
+    | 'busy'
+    | 'refused'
+    | 'failed';
   readonly message: string;
 }
 

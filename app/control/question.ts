@@ -1,4 +1,5 @@
 import { err, ok, type Result } from '../base/result.ts';
+import { Secret } from '../base/secret.ts';
 import {
   CONTROL_VERSION,
   type ControlFault,
@@ -10,7 +11,10 @@ import {
 
 /** The line of a question, without its line feed. */
 export function questionLine(question: ControlQuestion): string {
-  return JSON.stringify({ version: CONTROL_VERSION, ...question });
+  const line = { version: CONTROL_VERSION, ...question };
+  // The one secret that travels, and only here: a JSON of the question itself shows none.
+  const isKey = question.action === 'rotate_key' && question.key !== undefined;
+  return JSON.stringify(isKey ? { ...line, key: question.key.reveal() } : line);
 }
 
 /** Reads a question; whoever may write to the socket may still be another release, or a person. */
@@ -23,6 +27,10 @@ export function readQuestion(line: string): Result<ControlQuestion, ControlFault
     return err({ kind: 'version', message });
   }
   if (action === 'revoke') return readTarget(asObject(value.target));
+  if (action === 'rotate_key') return readKey(value.key);
+  if (action === 'examine') return ok({ action });
+  if (action === 'reload') return ok({ action, handOver: value.handOver === true });
+  if (action === 'hand_over') return readHandOver(value);
   if (action !== 'sessions' && action !== 'grants') {
     return err({ kind: 'unknown_action', message: 'This broker knows no such action.' });
   }
@@ -37,6 +45,25 @@ function readFilter(value: unknown): ControlFilter | undefined {
   if (filter === undefined) return undefined;
   const { login, clientId } = filter;
   return isOptionalName(login) && isOptionalName(clientId) ? { login, clientId } : undefined;
+}
+
+/** A store key in base64; without one, the present key seals what earlier ones have sealed. */
+function readKey(key: unknown): Result<ControlQuestion, ControlFault> {
+  if (key === undefined) return ok({ action: 'rotate_key', key: undefined });
+  return typeof key === 'string' && /^[A-Za-z0-9+/]{43}=$/.test(key)
+    ? ok({ action: 'rotate_key', key: new Secret(key) })
+    : malformed('A store key is 32 bytes in base64.');
+}
+
+function readHandOver(question: Readonly<Record<string, unknown>>): ReturnType<typeof readKey> {
+  const { step, pid, programVersion, storePath } = question;
+  const action = 'hand_over';
+  if (typeof pid === 'number' && isName(programVersion)) {
+    if (step === 'done') return ok({ action, step, pid, programVersion });
+    if (step === 'release' && isName(storePath))
+      return ok({ action, step, pid, programVersion, storePath });
+  }
+  return malformed('A hand-over names its step, a process, a programVersion and a store.');
 }
 
 function readTarget(

@@ -9,11 +9,12 @@ const API_TIMEOUT_MS = 30_000;
 
 type Request = Extract<Message, { kind: 'request' }>;
 
-if (import.meta.main) process.exit(await run());
+if (import.meta.main) process.exit(await serveOnStdio(process.argv.slice(2)));
 
-/** Serves until the end of stdin; returns the exit code. */
-async function run(): Promise<number> {
+/** Serves until the end of stdin; returns the exit code: 0, or 1 when it could not begin. */
+export async function serveOnStdio(argv: readonly string[]): Promise<0 | 1> {
   const { values } = parseArgs({
+    args: [...argv],
     options: { transport: { type: 'string' }, url: { type: 'string' } },
   });
   const url = values.url ?? process.env.FORGEJO_URL;

@@ -1,11 +1,11 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
+import { createMutex } from '../base/mutex.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
 import type { Account, Accounts } from '../store/accounts.ts';
 import type { Forge, ForgeFailure } from './forge.ts';
-import { createMutex } from './mutex.ts';
 import {
   createTokenCalls,
   type FreshToken,
@@ -42,6 +42,15 @@ export interface AccountTokens {
   renewAbsent(present: ReadonlySet<number>): Promise<void>;
   /** Resolves when no token call is under way; the caller bounds its own wait. */
   idle(): Promise<void>;
+  /** Whether token calls are made here; a login that comes back must not be taken while they are not. */
+  readonly open: boolean;
+  /**
+   * Begins no further token call: another broker makes them from now on, and with rotation on two of
+   * them would make each other's tokens invalid. Stored tokens are given as long as they are good.
+   */
+  pause(): void;
+  /** Makes token calls again. */
+  resume(): void;
 }
 
 export interface AccountTokensOptions {
@@ -59,6 +68,9 @@ export interface AccountTokensOptions {
 const WAIT_MS = 10_000;
 const QUEUE_MAX = 100;
 
+/** What a caller gets whose token call would come too late. */
+const HANDED_OVER = err({ kind: 'try_later', detail: 'another broker takes over' } as const);
+
 /** Renewals for people who are away, at once: sign-ins wait behind them. */
 const ABSENT_MAX = 20;
 
@@ -68,6 +80,7 @@ export function createAccountTokens(options: AccountTokensOptions): AccountToken
   // exchange makes the refresh token of the same person's renewal invalid.
   const mutex = createMutex();
   const calls = createTokenCalls(options);
+  let open = true;
   const renewals = new Map<number, Promise<Result<FreshToken, ForgeFailure>>>();
   const wait = boundedWait(clock, log, waitMs);
 
@@ -75,6 +88,7 @@ export function createAccountTokens(options: AccountTokensOptions): AccountToken
   const renewal = (accountId: number, seen: number) => {
     const running = renewals.get(accountId);
     if (running !== undefined) return running;
+    if (!open) return Promise.resolve(HANDED_OVER);
     const started = mutex
       .run(() => calls.renew(accountId, seen))
       .finally(() => renewals.delete(accountId));
@@ -98,6 +112,7 @@ export function createAccountTokens(options: AccountTokensOptions): AccountToken
     },
 
     async signIn(code, codeVerifier) {
+      if (!open) return HANDED_OVER;
       // The code may be anybody's invention: renewals must not queue behind a heap of them.
       if (mutex.depth >= queueMax) {
         metrics.limitsReached.inc({ limit: 'token_calls' });
@@ -130,6 +145,15 @@ export function createAccountTokens(options: AccountTokensOptions): AccountToken
     },
 
     idle: () => mutex.idle(),
+    get open() {
+      return open;
+    },
+    pause() {
+      open = false;
+    },
+    resume() {
+      open = true;
+    },
   };
 }
 

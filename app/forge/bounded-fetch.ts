@@ -11,6 +11,8 @@ export interface BoundedRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** Sent as a form. */
   readonly form?: URLSearchParams;
+  /** Sent as JSON. */
+  readonly json?: unknown;
   /** From the start to the last byte of the answer. */
   readonly timeoutMs: number;
 }
@@ -70,7 +72,7 @@ export function createBoundedFetch(options: {
 }
 
 function requestInit(
-  { method, headers, form }: BoundedRequest,
+  { method, headers, form, json }: BoundedRequest,
   userAgent: string,
   signal: AbortSignal,
 ): RequestInit {
@@ -86,9 +88,11 @@ function requestInit(
       // The limit counts what arrives, so nothing may unfold after it was counted.
       'accept-encoding': 'identity',
       'user-agent': userAgent,
+      ...(json === undefined ? {} : { 'content-type': 'application/json' }),
       ...headers,
     },
     ...(form === undefined ? {} : { body: form }),
+    ...(json === undefined ? {} : { body: JSON.stringify(json) }),
   };
 }
 

@@ -2,11 +2,13 @@ import type { AnyElysia } from 'elysia';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
+import type { ClientAddresses } from './client-address.ts';
 
 export interface RequestLogOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, 'httpRequests'>;
+  readonly addresses: Pick<ClientAddresses, 'of'>;
 }
 
 /** What stands for every path that no route has: a client cannot make new series of a metric. */
@@ -16,7 +18,8 @@ const CALLS_ROUTE = '/mcp';
 
 /**
  * One count and one line for each request: method, route pattern, status, duration, client address;
- * the line of a call to `/mcp` that went well is written at `debug`. Never the path as sent, never a
+ * the line of a call to `/mcp` that went well, and of what is beyond a rate limit, is written at
+ * `debug`. Never the path as sent, never a
  * query string: codes and states travel there. A stream is told when its headers are sent. Use it on
  * the root; it covers every route of it, unknown paths, and what other hooks refuse.
  */
@@ -27,15 +30,16 @@ export function requestLog(options: RequestLogOptions) {
       routeOf ??= routeMatcher(app.routes.map(({ path }) => path));
       const route = routeOf(pathOf(request.url));
       options.metrics.httpRequests.inc({ route, status: `${Math.trunc(status / 100)}xx` });
-      // Calls come by the thousand a second; who wants each of them in the log asks for `debug`.
-      const level = route === CALLS_ROUTE && status < 400 ? 'debug' : 'info';
+      // Calls and floods come by the thousand a second; who wants each of them in the log asks.
+      const isOneOfMany = (route === CALLS_ROUTE && status < 400) || status === 429;
+      const level = isOneOfMany ? 'debug' : 'info';
       if (!options.log.writes(level)) return;
       options.log[level]('http.request', {
         method: request.method,
         route,
         status,
         ms: options.clock.now() - startedAt,
-        address: app.server?.requestIP(request)?.address ?? null,
+        address: options.addresses.of(request).text,
       });
     };
     // `onAfterResponse` is not called for what a hook refused, and does not know the status of an

@@ -2,7 +2,9 @@ import { Elysia } from 'elysia';
 import { corsHeaders, originAllowed } from '../base/cors.ts';
 import type { Log } from '../base/log.ts';
 import { RPC_ERROR } from '../base/message.ts';
-import type { BearerCheck, BearerRefusal } from './bearer.ts';
+import { type RateLimits, TOO_MANY_REQUESTS } from '../base/rate-limits.ts';
+import type { Result } from '../base/result.ts';
+import type { BearerCheck, BearerGrant, BearerRefusal } from './bearer.ts';
 import { rpcFailure, rpcRefusal } from './json-rpc-response.ts';
 import type { Challenge, ChallengeError } from './www-authenticate.ts';
 
@@ -11,19 +13,25 @@ import type { Challenge, ChallengeError } from './www-authenticate.ts';
  * read; a request without a good token never reaches a handler, whatever its method (RFC 6750, MCP
  * authorization). Behind it an `Origin` that is not allowed is refused (MCP transports, DNS
  * rebinding): in this order a client learns where to sign in from its very first request.
+ *
+ * Good tokens are counted by account, everything else by address. So a flood of bad ones keeps nobody
+ * out who comes from the same address with a good one, as all users of a hosted client do.
  */
 export function bearerGuard(options: {
   readonly check: BearerCheck;
   readonly challenge: Challenge;
-  readonly origins: readonly string[];
+  readonly origins: () => readonly string[];
+  readonly rateLimits: RateLimits;
   readonly log: Log;
 }) {
   return new Elysia()
     .derive({ as: 'scoped' }, async ({ request, status }) => {
       const refusal = (response: Response) =>
-        status(response.status, withCors(response, request, options.origins));
+        status(response.status, withCors(response, request, options.origins()));
       try {
         const checked = await options.check(request.headers);
+        const retryAfterS = await countedBeyond(checked, request, options.rateLimits);
+        if (retryAfterS !== undefined) return refusal(tooManyRequests(retryAfterS));
         if (checked.ok) return { grant: checked.value };
         return refusal(refusalResponse(checked.error, options.challenge));
       } catch (error) {
@@ -31,7 +39,7 @@ export function bearerGuard(options: {
       }
     })
     .onBeforeHandle({ as: 'scoped' }, ({ request }) => {
-      if (originAllowed(request.headers.get('origin'), options.origins)) return undefined;
+      if (originAllowed(request.headers.get('origin'), options.origins())) return undefined;
       return withCors(
         rpcRefusal({
           status: 403,
@@ -40,9 +48,30 @@ export function bearerGuard(options: {
           message: 'requests from this origin are not allowed',
         }),
         request,
-        options.origins,
+        options.origins(),
       );
     });
+}
+
+function countedBeyond(
+  checked: Result<BearerGrant, BearerRefusal>,
+  request: Request,
+  limits: RateLimits,
+): Promise<number | undefined> {
+  return checked.ok
+    ? limits.byAccount('account_mcp', checked.value.accountId)
+    : limits.byAddress('unauthorized', request);
+}
+
+/** 429 (RFC 6585 section 4); the body that would say which request it was is not read. */
+function tooManyRequests(retryAfterS: number): Response {
+  return rpcRefusal({
+    status: 429,
+    id: null,
+    code: RPC_ERROR.connectionClosed,
+    message: TOO_MANY_REQUESTS,
+    headers: { 'retry-after': String(retryAfterS) },
+  });
 }
 
 /** Lets the scripts of an allowed origin read an answer of ours; errors too, or they see nothing. */

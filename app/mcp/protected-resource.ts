@@ -4,6 +4,7 @@ import { preflightResponse } from '../base/cors.ts';
 import type { Log } from '../base/log.ts';
 import { RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
+import type { RateLimits } from '../base/rate-limits.ts';
 import type { SessionRegistry } from '../session/registry.ts';
 import type { Store } from '../store/store.ts';
 import type { Catalogue } from '../tools/catalogue.ts';
@@ -37,7 +38,7 @@ export interface ProtectedResourceOptions {
   readonly scopes: ScopeLimits;
   readonly catalogue: Catalogue;
   /** Origins of browser clients besides the public one. */
-  readonly allowedOrigins: readonly string[];
+  readonly allowedOrigins: () => readonly string[];
   /** The protocol versions that the registry serves. */
   readonly serverVersions: readonly string[];
   readonly bodyBytesMax: number;
@@ -46,6 +47,7 @@ export interface ProtectedResourceOptions {
    * defines `server` anew on each one that does, which costs more than what it is used for.
    */
   readonly allowIdle: (request: Request, seconds: number) => void;
+  readonly rateLimits: RateLimits;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -65,7 +67,7 @@ export function protectedResource(options: ProtectedResourceOptions) {
     ...{ request, grant },
     allowIdle: (seconds) => options.allowIdle(request, seconds),
   });
-  const origins = [publicOrigin, ...options.allowedOrigins];
+  const origins = () => [publicOrigin, ...options.allowedOrigins()];
   const challenge = bearerChallenge({
     metadataUrl: `${publicOrigin}${RESOURCE_METADATA_PATH}`,
     scope: () => scopeText(options.scopes.default()),
@@ -93,13 +95,13 @@ export function protectedResource(options: ProtectedResourceOptions) {
     new Elysia()
       .use(resourceMetadata({ publicOrigin, scopes: () => scopesUpTo(options.scopes.default()) }))
       // Before the guard: a browser sends no credentials with a preflight (Fetch section 4.8).
-      .options(PATH, ({ request }) => preflight(request, origins), { detail: { hide: true } })
-      .use(bearerGuard({ check, challenge, origins, log }))
+      .options(PATH, ({ request }) => preflight(request, origins()), { detail: { hide: true } })
+      .use(bearerGuard({ check, challenge, origins, rateLimits: options.rateLimits, log }))
       .post(
         PATH,
         async ({ request, grant }) => {
           const response = await postMessage(exchangeOf(request, grant), transport);
-          return withCors(response, request, origins);
+          return withCors(response, request, origins());
         },
         { parse: 'none', detail: POST_DETAIL },
       )
@@ -107,7 +109,7 @@ export function protectedResource(options: ProtectedResourceOptions) {
         PATH,
         async ({ request, grant }) => {
           const response = await listenToSession(exchangeOf(request, grant), transport);
-          return withCors(response, request, origins);
+          return withCors(response, request, origins());
         },
         { parse: 'none', detail: GET_DETAIL },
       )
@@ -115,11 +117,11 @@ export function protectedResource(options: ProtectedResourceOptions) {
         PATH,
         async ({ request, grant }) => {
           const response = await deleteSession(exchangeOf(request, grant), transport);
-          return withCors(response, request, origins);
+          return withCors(response, request, origins());
         },
         { parse: 'none', detail: DELETE_DETAIL },
       )
-      .all(PATH, ({ request }) => withCors(wrongMethod(), request, origins), {
+      .all(PATH, ({ request }) => withCors(wrongMethod(), request, origins()), {
         parse: 'none',
         detail: { hide: true },
       })

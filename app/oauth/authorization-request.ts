@@ -35,14 +35,17 @@ export interface SoundRequest extends KnownRedirect {
  */
 export async function identifyRedirect(
   parameters: Parameters,
-  o: { readonly clients: Pick<Clients, 'find'>; readonly redirectAllowlist: readonly string[] },
+  o: {
+    readonly clients: Pick<Clients, 'find'>;
+    readonly redirectAllowlist: () => readonly string[];
+  },
 ): Promise<KnownRedirect> {
   const clientId = onlyForPages(() => parameters.get('client_id'));
   if (clientId === undefined) throw new ProblemError({ kind: 'link_incomplete' });
   const client = await o.clients.find(clientId);
   if (client === undefined) throw new ProblemError({ kind: 'client_unknown' });
   const requested = onlyForPages(() => parameters.get('redirect_uri')) ?? '';
-  const known = knownRedirect(client, requested, o.redirectAllowlist);
+  const known = knownRedirect(client, requested, o.redirectAllowlist());
   if (known === undefined) {
     const detail = `client ${client.id} asked for ${describeRefused(requested)}`;
     throw new ProblemError({ kind: 'redirect_uri_unknown' }, detail);

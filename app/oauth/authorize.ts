@@ -33,6 +33,8 @@ export function authorizationEndpoint(parts: AuthorizationServerParts): AnyElysi
       ({ request }) =>
         request.method === 'GET'
           ? answerPerson(parts, {
+              request,
+              limit: 'authorize',
               run: () => authorize(request, parts),
               retryUrl: `${parts.publicOrigin}/oauth/authorize${new URL(request.url).search}`,
             })

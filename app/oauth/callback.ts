@@ -30,7 +30,12 @@ export function callbackEndpoint(parts: AuthorizationServerParts): AnyElysia {
     '/oauth/callback',
     ({ request }) =>
       request.method === 'GET'
-        ? answerPerson(parts, { run: () => comeBack(request, parts), retryUrl: null })
+        ? answerPerson(parts, {
+            request,
+            limit: 'sign_in',
+            run: () => comeBack(request, parts),
+            retryUrl: null,
+          })
         : // HEAD runs GET routes, and a callback can be taken only once.
           new Response(null, { status: 405, headers: { allow: 'GET' } }),
     { detail: CALLBACK_DETAIL },
@@ -40,6 +45,8 @@ export function callbackEndpoint(parts: AuthorizationServerParts): AnyElysia {
 
 async function comeBack(request: Request, parts: AuthorizationServerParts): Promise<Response> {
   const answer = forgeAnswerOf(queryOf(request));
+  // Another broker makes the token calls from now on; nothing is taken, so it can go on from here.
+  if (!parts.accountTokens.open) throw new ProblemError({ kind: 'moving' });
   const running = await takeRequest(request, answer.state, parts);
   if (answer.kind === 'error') return forgeRefused(answer.error, running, parts);
   const verifier = parts.keyring.upstreamVerifier(answer.state);

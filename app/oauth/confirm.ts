@@ -17,7 +17,12 @@ export function confirmEndpoint(parts: AuthorizationServerParts): AnyElysia {
   const app = new Elysia().post(
     '/oauth/confirm',
     ({ request }) =>
-      answerPerson(parts, { run: () => decideConfirm(request, parts), retryUrl: null }),
+      answerPerson(parts, {
+        request,
+        limit: 'sign_in',
+        run: () => decideConfirm(request, parts),
+        retryUrl: null,
+      }),
     { parse: 'none', detail: CONFIRM_DETAIL },
   );
   return pageMethodNotAllowed(app, '/oauth/confirm', ['POST'], parts);

@@ -15,7 +15,12 @@ export function consentEndpoint(parts: AuthorizationServerParts): AnyElysia {
   const app = new Elysia().post(
     '/oauth/consent',
     ({ request }) =>
-      answerPerson(parts, { run: () => decideConsent(request, parts), retryUrl: null }),
+      answerPerson(parts, {
+        request,
+        limit: 'sign_in',
+        run: () => decideConsent(request, parts),
+        retryUrl: null,
+      }),
     { parse: 'none', detail: CONSENT_DETAIL },
   );
   return pageMethodNotAllowed(app, '/oauth/consent', ['POST'], parts);
@@ -34,7 +39,7 @@ async function decideConsent(request: Request, parts: AuthorizationServerParts):
 async function approve(decision: Decision, parts: AuthorizationServerParts): Promise<Response> {
   const chosen = readChoice(decision.form, parts.scopes);
   if (!chosen.ok) return askAgain(decision, chosen.error, parts);
-  const state = newToken(parts.random);
+  const state = parts.keyring.upstreamState(newToken(parts.random));
   const approved = await parts.store.authorizationRequests.approve(decision.row.digest, {
     approvalDigest: decision.approvalDigest,
     upstreamStateDigest: digestOf(state),

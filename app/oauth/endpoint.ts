@@ -2,6 +2,7 @@ import { type AnyElysia, type DocumentDecoration, Elysia } from 'elysia';
 import { corsHeaders, preflightResponse } from '../base/cors.ts';
 import type { Log, LogFields } from '../base/log.ts';
 import { methodNotAllowed } from '../base/method-not-allowed.ts';
+import { type AddressLimit, TOO_MANY_REQUESTS } from '../base/rate-limits.ts';
 import { StoreError } from '../store/store-error.ts';
 import { errorResponse, OAuthError } from './errors.ts';
 import type { AuthorizationServerParts } from './parts.ts';
@@ -12,6 +13,8 @@ export const RETRY_AFTER_S = 5;
 /** What a program's endpoint is: the same at each of its paths. */
 interface ProgramEndpoint {
   readonly paths: readonly string[];
+  /** What its requests are counted for, before anything of them is read. */
+  readonly limit: AddressLimit;
   readonly detail: DocumentDecoration;
   /** `note` keeps what is known by now of the request, for the log of a refusal. */
   readonly run: (request: Request, note: (fields: LogFields) => void) => Promise<Response>;
@@ -26,20 +29,20 @@ interface ProgramEndpoint {
  * header; nothing here acts by a cookie. Anything else is a bug and goes on to the error boundary.
  */
 export function programEndpoint(
-  parts: Pick<AuthorizationServerParts, 'publicOrigin' | 'allowedOrigins'>,
+  parts: Pick<AuthorizationServerParts, 'publicOrigin' | 'allowedOrigins' | 'rateLimits'>,
   endpoint: ProgramEndpoint,
 ): AnyElysia {
   const app = new Elysia();
-  const origins = [parts.publicOrigin, ...parts.allowedOrigins];
+  const origins = () => [parts.publicOrigin, ...parts.allowedOrigins()];
   for (const path of endpoint.paths) {
     app
-      .post(path, ({ request }) => answerProgram(request, origins, endpoint), {
+      .post(path, ({ request }) => answerProgram(request, origins(), endpoint, parts), {
         parse: 'none',
         detail: endpoint.detail,
       })
       .options(
         path,
-        ({ request }) => preflightResponse(request.headers.get('origin'), origins, METHODS),
+        ({ request }) => preflightResponse(request.headers.get('origin'), origins(), METHODS),
         { detail: { hide: true } },
       );
     methodNotAllowed(app, path, METHODS);
@@ -53,15 +56,20 @@ async function answerProgram(
   request: Request,
   origins: readonly string[],
   endpoint: ProgramEndpoint,
+  { rateLimits }: Pick<AuthorizationServerParts, 'rateLimits'>,
 ): Promise<Response> {
   let noted: LogFields = {};
   const note = (fields: LogFields) => {
     noted = { ...noted, ...fields };
   };
-  const response = await runOrRefuse(
-    () => endpoint.run(request, note),
-    (error) => endpoint.onRefused(error, noted),
-  );
+  const retryAfterS = await rateLimits.byAddress(endpoint.limit, request);
+  const response =
+    retryAfterS === undefined
+      ? await runOrRefuse(
+          () => endpoint.run(request, note),
+          (error) => endpoint.onRefused(error, noted),
+        )
+      : errorResponse(tooManyRequests(retryAfterS));
   const headers = corsHeaders(request.headers.get('origin'), origins);
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
   return response;
@@ -99,6 +107,15 @@ export function unavailable(
     reason,
     logLevel,
     headers: { 'retry-after': String(RETRY_AFTER_S) },
+  });
+}
+
+/** 429 (RFC 6585 section 4), with the one code of RFC 6749 that says to come again. */
+export function tooManyRequests(retryAfterS: number): OAuthError {
+  return new OAuthError('temporarily_unavailable', TOO_MANY_REQUESTS, {
+    status: 429,
+    logLevel: 'info',
+    headers: { 'retry-after': String(retryAfterS) },
   });
 }
 

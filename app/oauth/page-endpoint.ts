@@ -1,5 +1,6 @@
 import type { AnyElysia } from 'elysia';
 import { type HttpMethod, methodNotAllowed } from '../base/method-not-allowed.ts';
+import type { AddressLimit } from '../base/rate-limits.ts';
 import { StoreError } from '../store/store-error.ts';
 import { RETRY_AFTER_S } from './endpoint.ts';
 import { OAuthError } from './errors.ts';
@@ -9,11 +10,19 @@ import { describeProblem, type Problem, ProblemError } from './problems.ts';
 /**
  * Runs an endpoint that people's browsers talk to: whatever stands in the way becomes a page that
  * says what to do. `retryUrl` is offered when the store fails. A bug goes on to the error boundary.
+ * What is beyond the limit of its address is neither looked at nor logged one by one.
  */
 export async function answerPerson(
-  parts: Pick<AuthorizationServerParts, 'pages' | 'log' | 'metrics'>,
-  o: { readonly run: () => Promise<Response>; readonly retryUrl: string | null },
+  parts: Pick<AuthorizationServerParts, 'pages' | 'log' | 'metrics' | 'rateLimits'>,
+  o: {
+    readonly request: Request;
+    readonly limit: AddressLimit;
+    readonly run: () => Promise<Response>;
+    readonly retryUrl: string | null;
+  },
 ): Promise<Response> {
+  const retryAfterS = await parts.rateLimits.byAddress(o.limit, o.request);
+  if (retryAfterS !== undefined) return problemPage({ kind: 'too_many', retryAfterS }, parts);
   try {
     return await o.run();
   } catch (error) {
@@ -25,10 +34,22 @@ export async function answerPerson(
       ...(detail === undefined ? {} : { detail }),
       ...(error instanceof StoreError ? { err: error } : {}),
     });
-    const response = parts.pages.problem(describeProblem(problem));
-    if (response.status === 503) response.headers.set('retry-after', String(RETRY_AFTER_S));
-    return response;
+    return problemPage(problem, parts);
   }
+}
+
+function problemPage(
+  problem: Problem,
+  { pages }: Pick<AuthorizationServerParts, 'pages'>,
+): Response {
+  const response = pages.problem(describeProblem(problem));
+  const retryAfterS = problem.kind === 'too_many' ? problem.retryAfterS : RETRY_AFTER_S;
+  // A successor answers within a second or two; the browser repeats the request as it was.
+  if (problem.kind === 'moving') response.headers.set('refresh', '1');
+  if (response.status === 503 || response.status === 429) {
+    response.headers.set('retry-after', String(retryAfterS));
+  }
+  return response;
 }
 
 /** 405 as a page: a person who reloads, or opens an address of the history, sends GET. */

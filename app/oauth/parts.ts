@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Keyring } from '../base/keyring.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
+import type { RateLimits } from '../base/rate-limits.ts';
 import type { Random } from '../base/secret.ts';
 import type { AccountTokens } from '../forge/account-tokens.ts';
 import type { Forge } from '../forge/forge.ts';
@@ -30,7 +31,7 @@ export interface AuthorizationServerParts {
     | 'grants'
     | 'tokens'
   >;
-  readonly accountTokens: Pick<AccountTokens, 'signIn'>;
+  readonly accountTokens: Pick<AccountTokens, 'signIn' | 'open'>;
   readonly forge: Pick<Forge, 'authorizationUrl'>;
   readonly keyring: Keyring;
   readonly clock: Clock;
@@ -47,10 +48,11 @@ export interface AuthorizationServerParts {
   readonly limits: AuthorizationLimits;
   /** What the operator lets people allow. */
   readonly scopes: ScopeLimits;
+  readonly rateLimits: RateLimits;
   /** Private-use redirect URIs that clients may register, letter by letter. */
-  readonly redirectAllowlist: readonly string[];
+  readonly redirectAllowlist: () => readonly string[];
   /** Origins whose scripts may register clients and fetch tokens. */
-  readonly allowedOrigins: readonly string[];
+  readonly allowedOrigins: () => readonly string[];
   /** Called after a grant has ended, so that what works under it stops at once. Must not throw. */
   readonly onGrantEnded: (grantId: string, reason: GrantEndReason) => void;
 }

@@ -25,7 +25,10 @@ export type Problem =
       readonly forgeHost: string;
       readonly backUrl: string;
     }
-  | { readonly kind: 'store_away'; readonly retryUrl: string | null };
+  /** The program is being replaced; the same request, made again, meets the new one. */
+  | { readonly kind: 'moving' }
+  | { readonly kind: 'store_away'; readonly retryUrl: string | null }
+  | { readonly kind: 'too_many'; readonly retryAfterS: number };
 
 /** Ends a page's request with a problem; `detail` is for the log alone. */
 export class ProblemError extends Error {
@@ -100,7 +103,9 @@ export function describeProblem(problem: Problem): ProblemView {
     case 'forge_away':
     case 'forge_misconfigured':
     case 'account_refused':
+    case 'moving':
     case 'store_away':
+    case 'too_many':
       return describeOutsideProblem(problem);
   }
 }
@@ -111,10 +116,12 @@ type OutsideProblem = Extract<
   {
     kind:
       | 'sign_in_refused'
+      | 'moving'
       | 'forge_away'
       | 'forge_misconfigured'
       | 'account_refused'
-      | 'store_away';
+      | 'store_away'
+      | 'too_many';
   }
 >;
 
@@ -156,6 +163,10 @@ function describeOutsideProblem(problem: OutsideProblem): ProblemView {
         [{ href: problem.backUrl, label: 'Back to the application' }],
       );
     }
+    case 'moving':
+      return page(503, 'One moment', [
+        'This server is being replaced by a newer one. This page tries again by itself.',
+      ]);
     case 'store_away':
       return page(
         503,
@@ -166,7 +177,17 @@ function describeOutsideProblem(problem: OutsideProblem): ProblemView {
         ],
         problem.retryUrl === null ? [] : [{ href: problem.retryUrl, label: 'Try again' }],
       );
+    case 'too_many':
+      return page(429, 'Too many sign-ins from here', [
+        'Your network, or your account, has asked for more than this server allows. Nothing is lost.',
+        `Wait ${waitOf(problem.retryAfterS)}, then load this page again.`,
+      ]);
   }
+}
+
+function waitOf(seconds: number): string {
+  if (seconds === 1) return 'a second';
+  return seconds <= 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`;
 }
 
 function restartLink(href: string | null): ProblemView['links'] {

@@ -2,6 +2,7 @@ import type { Keyring, Successor } from '../base/keyring.ts';
 import { digestOf } from '../base/secret.ts';
 import type { RefreshTokenProof } from '../store/tokens.ts';
 import type { AuthenticatedClient } from './client.ts';
+import { tooManyRequests } from './endpoint.ts';
 import { OAuthError } from './errors.ts';
 import { noteGrantEnded } from './grant.ts';
 import type { Parameters } from './parameters.ts';
@@ -30,6 +31,8 @@ export async function refreshGrant(
   targetResource(form, parts.publicOrigin);
   const digest = digestOf(presented);
   const proof = ownToken(await store.tokens.findRefresh(digest), client);
+  const retryAfterS = await parts.rateLimits.byAccount('account_token', proof.accountId);
+  if (retryAfterS !== undefined) throw tooManyRequests(retryAfterS);
   const successor = successorOf(presented, proof, parts.keyring);
   const refreshToken = refreshTokenOf(successor.token);
   const now = clock.now();

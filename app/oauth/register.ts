@@ -17,6 +17,7 @@ type RegisterParts = Pick<
   | 'log'
   | 'metrics'
   | 'limits'
+  | 'rateLimits'
   | 'redirectAllowlist'
   | 'publicOrigin'
   | 'scopes'
@@ -33,6 +34,7 @@ const CLIENT_ID_BYTES = 16;
 export function registrationEndpoint(parts: RegisterParts): AnyElysia {
   return programEndpoint(parts, {
     paths: ['/oauth/register', '/register'],
+    limit: 'register',
     detail: REGISTER_DETAIL,
     run: (request) => register(request, parts),
     onRefused(error) {
@@ -43,7 +45,7 @@ export function registrationEndpoint(parts: RegisterParts): AnyElysia {
 }
 
 async function register(request: Request, parts: RegisterParts): Promise<Response> {
-  const metadata = parseClientMetadata(await jsonOf(request), parts.redirectAllowlist);
+  const metadata = parseClientMetadata(await jsonOf(request), parts.redirectAllowlist());
   if (!metadata.ok) throw metadata.error;
   const secret =
     metadata.value.authMethod === 'none' ? undefined : `fjmcp_cs_${newToken(parts.random)}`;

@@ -13,6 +13,7 @@ import { REVOKE_DETAIL } from './reference/tokens.ts';
 export function revocationEndpoint(parts: AuthorizationServerParts): AnyElysia {
   return programEndpoint(parts, {
     paths: ['/oauth/revoke', '/revoke'],
+    limit: 'token',
     detail: REVOKE_DETAIL,
     run: (request, note) => revoke(request, parts, note),
     onRefused: (error, noted) => logRefusal(parts.log, 'revocation.refused', error, noted),

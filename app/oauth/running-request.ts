@@ -27,7 +27,7 @@ export async function runningRequest(
 ): Promise<RunningRequest> {
   const client = await parts.store.clients.find(row.clientId);
   if (client === undefined) throw new ProblemError({ kind: 'client_unknown' });
-  const known = knownRedirect(client, row.redirectUri, parts.redirectAllowlist);
+  const known = knownRedirect(client, row.redirectUri, parts.redirectAllowlist());
   if (known === undefined) throw new ProblemError({ kind: 'redirect_uri_unknown' });
   return { row, known };
 }

@@ -13,6 +13,7 @@ import { refreshGrant } from './refresh-token.ts';
 export function tokenEndpoint(parts: AuthorizationServerParts): AnyElysia {
   return programEndpoint(parts, {
     paths: ['/oauth/token', '/token'],
+    limit: 'token',
     detail: TOKEN_DETAIL,
     run: (request, note) => token(request, parts, note),
     onRefused(error, noted) {

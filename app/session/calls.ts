@@ -14,9 +14,6 @@ import {
 } from './progress-token.ts';
 import type { SessionIds } from './router.ts';
 
-/** Calls of one session that may wait for answers at once. */
-export const CALLS_MAX = 256;
-
 /** What became of a request; `text` of an answer carries the client's id. */
 export type Answer =
   | { readonly kind: 'answered'; readonly text: string; readonly failed: boolean }
@@ -62,6 +59,7 @@ export class Calls {
   readonly #outbound: Outbound;
   readonly #toChild: (text: string) => Result<void, 'gone' | 'full'>;
   readonly #ids: SessionIds;
+  readonly #callsMax: number;
   readonly #calls = new Map<number, Call>();
   #onDrained: (() => void)[] = [];
 
@@ -70,11 +68,14 @@ export class Calls {
     readonly metrics: Metrics;
     readonly ids: SessionIds;
     readonly outbound: Outbound;
+    /** Calls that may wait for answers at once. */
+    readonly callsMax: number;
     readonly toChild: (text: string) => Result<void, 'gone' | 'full'>;
   }) {
     this.#clock = parts.clock;
     this.#metrics = parts.metrics;
     this.#ids = parts.ids;
+    this.#callsMax = parts.callsMax;
     this.#outbound = parts.outbound;
     this.#toChild = parts.toChild;
   }
@@ -174,8 +175,8 @@ export class Calls {
   #send(
     request: RequestMessage,
   ): Pick<Call, 'id' | 'clientIdText' | 'tokenText'> | 'too_many' | 'ambiguous' | 'gone' | 'full' {
-    if (this.#calls.size >= CALLS_MAX) {
-      this.#metrics.limitsReached.inc({ limit: 'CALLS_PER_SESSION' });
+    if (this.#calls.size >= this.#callsMax) {
+      this.#metrics.limitsReached.inc({ limit: 'MAX_CALLS_PER_SESSION' });
       return 'too_many';
     }
     const id = this.#ids.call();

@@ -67,6 +67,12 @@ export interface SessionRegistry {
   /** Begins to renew tokens and to forget sessions, now and then, until it is cancelled. */
   sweep(): Cancel;
   /**
+   * Another broker has taken over: each session ends here as soon as nothing of it is under way, and
+   * what is under way may go on for `graceMs`. What was ended over there ends here too. Resolves
+   * when nothing is left, or the time is up; then comes `stop`.
+   */
+  leave(graceMs: number): Promise<void>;
+  /**
    * Opens no more and ends all children: calls under way may be answered for a while, then get a
    * JSON-RPC error, all within `stopGraceMs`. The sessions go on with the next run.
    */
@@ -85,6 +91,8 @@ export interface SessionLimits {
   readonly requestTimeoutTotalMs: number;
   /** Bytes of events that a session keeps for clients that come back. */
   readonly streamBufferBytesMax: number;
+  /** Calls of one session that may wait for answers at once. */
+  readonly callsMax: number;
   readonly idleTimeoutMs: number;
   /** From the spawn to the answer of `initialize`. */
   readonly handshakeTimeoutMs: number;
@@ -165,6 +173,7 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
         for (const cancel of cancels) cancel();
       };
     },
+    leave: (graceMs) => sessions.leave(graceMs),
     async stop() {
       stopping = true;
       const drainMs = Math.max(0, limits.stopGraceMs - STOP_LADDER_MS - EXIT_MS);

@@ -1,4 +1,4 @@
-import { type Cancel, within } from '../base/clock.ts';
+import { type Cancel, sleep, within } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Digest } from '../base/secret.ts';
 import type { SessionRow } from '../store/sessions.ts';
@@ -20,6 +20,8 @@ export interface SessionMap {
   find(idDigest: Digest, owner: SessionOwner): Promise<Session | undefined>;
   /** Begins to forget what nobody needs. */
   start(): Cancel;
+  /** Ends each when nothing of it is under way, for `graceMs` at most. */
+  leave(graceMs: number): Promise<void>;
   /** Ends all with the broker. */
   stop(drainMs: number): Promise<void>;
 }
@@ -38,6 +40,8 @@ const ROOM_WAIT_MS_MAX = 5_000;
 const UNDELETED_MAX = 10_000;
 
 const NOT_THERE = Promise.resolve(undefined);
+/** How often it is looked for what has ended, while another broker has taken over. */
+const LEAVE_LOOK_MS = 100;
 
 /** How often it is looked for sessions of which only the row is needed. */
 export const SWEEP_MS = 30_000;
@@ -89,20 +93,21 @@ export function createSessionMap(parts: SessionMapParts, renewal: Renewal): Sess
     return started;
   };
 
+  /** Whether its row is as it was: who ended its grant did so with another broker. */
+  const carriesOn = async (digest: Digest, { owner }: Session): Promise<boolean> => {
+    try {
+      return (await store.sessions.find(digest))?.grantId === owner.grantId;
+    } catch {
+      // The store has told of it; a call is not ended for what nobody knows.
+      return true;
+    }
+  };
+
   const forget = (): void => {
     for (const [digest, session] of all) {
       if (session.unusedFor(ttlMs)) void session.finish('expired');
       else if (session.dormant) all.delete(digest);
     }
-  };
-
-  const ownedBy = (owner: SessionOwner, session: Session | undefined) => {
-    if (session?.usable !== true) return NOT_THERE;
-    // The id alone opens nothing (CVE-2026-33946): it must belong to this person and client.
-    const { accountId, clientId } = session.owner;
-    if (accountId !== owner.accountId || clientId !== owner.clientId) return NOT_THERE;
-    if (!session.unusedFor(ttlMs)) return Promise.resolve(session);
-    return session.finish('expired').then(() => undefined);
   };
 
   return {
@@ -115,16 +120,42 @@ export function createSessionMap(parts: SessionMapParts, renewal: Renewal): Sess
     find(idDigest, owner) {
       if (undeleted.has(idDigest)) return NOT_THERE;
       const session = all.get(idDigest);
-      if (session !== undefined) return ownedBy(owner, session);
-      return loaded(idDigest, owner.login).then((found) => ownedBy(owner, found));
+      if (session !== undefined) return ownedBy(owner, session, ttlMs);
+      return loaded(idDigest, owner.login).then((found) => ownedBy(owner, found, ttlMs));
     },
     start: () => clock.every(SWEEP_MS, forget),
+    async leave(graceMs) {
+      const until = clock.now() + graceMs;
+      while (all.size > 0 && clock.now() < until) {
+        for (const [digest, session] of all) {
+          const isBusy = session.unusedSince === undefined;
+          // One that opens has no row yet.
+          const opens = isBusy && !session.usable;
+          if (opens || (isBusy && (await carriesOn(digest, session)))) continue;
+          void session.finish('stopping');
+        }
+        await sleep(clock, LEAVE_LOOK_MS);
+      }
+    },
     async stop(drainMs) {
       const drained = [...all.values()].map((session) => session.drain(drainMs));
       // A process in an uninterruptible wait cannot be ended by anyone.
       await within(clock, parts.stopGraceMs, Promise.all(drained));
     },
   };
+}
+
+function ownedBy(
+  owner: SessionOwner,
+  session: Session | undefined,
+  ttlMs: number,
+): Promise<Session | undefined> {
+  if (session?.usable !== true) return NOT_THERE;
+  // The id alone opens nothing (CVE-2026-33946): it must belong to this person and client.
+  const { accountId, clientId } = session.owner;
+  if (accountId !== owner.accountId || clientId !== owner.clientId) return NOT_THERE;
+  if (!session.unusedFor(ttlMs)) return Promise.resolve(session);
+  return session.finish('expired').then(() => undefined);
 }
 
 function createRooms(parts: SessionMapParts, occupants: () => readonly Session[]) {

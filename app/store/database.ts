@@ -63,15 +63,20 @@ export function openDatabase(path: string, pagesMax: number | undefined): Databa
 
 /** A path that points at Forgejo's own database would otherwise be migrated. */
 function refuseForeign(database: Database, path: string): void {
-  using id = database.prepare<{ id: number }, []>(
-    'SELECT application_id AS id FROM pragma_application_id',
-  );
-  if (id.get()?.id === APPLICATION_ID) return;
+  if (isStore(database)) return;
   using tables = database.prepare<{ count: number }, []>(
     'SELECT count(*) AS count FROM sqlite_schema',
   );
   if (tables.get()?.count === 0) return;
   throw new StoreOpenError('unusable', `${path} is the database of another program.`);
+}
+
+/** Whether a database is a store that was migrated at least once. */
+export function isStore(database: Database): boolean {
+  using id = database.prepare<{ id: number }, []>(
+    'SELECT application_id AS id FROM pragma_application_id',
+  );
+  return id.get()?.id === APPLICATION_ID;
 }
 
 function keepPrivate(path: string): void {

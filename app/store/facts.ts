@@ -13,7 +13,7 @@ const PROBE_BYTES = 16 * 1024;
  * would be sent to this one; with another key each sign-in of the past would fail one by one.
  */
 export function claimStore(database: Database, forgeOrigin: string, keyring: Keyring): void {
-  const place: SealPlace = { forgeOrigin, subject: 'store', column: 'meta.key_check' };
+  const place = keyCheckPlace(forgeOrigin);
   using put = database.prepare<never, [string, string | Uint8Array]>(
     'INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING',
   );
@@ -30,13 +30,25 @@ export function claimStore(database: Database, forgeOrigin: string, keyring: Key
     );
   }
   put.run('key_check', keyring.seal(new Secret(KEY_CHECK), place));
-  const sealed = get.get('key_check')?.value;
-  if (!(sealed instanceof Uint8Array) || !opens(keyring, sealed, place)) {
+  if (!opensKeyCheck(database, forgeOrigin, keyring)) {
     throw new StoreOpenError(
       'unusable',
       'The store was sealed with another key: give the broker the store key it was made with.',
     );
   }
+}
+
+/** Whether the keyring opens what the store at `forgeOrigin` was sealed with. */
+export function opensKeyCheck(database: Database, forgeOrigin: string, keyring: Keyring): boolean {
+  using get = database.prepare<{ value: string | Uint8Array }, []>(
+    "SELECT value FROM meta WHERE name = 'key_check'",
+  );
+  const sealed = get.get()?.value;
+  return sealed instanceof Uint8Array && opens(keyring, sealed, keyCheckPlace(forgeOrigin));
+}
+
+function keyCheckPlace(forgeOrigin: string): SealPlace {
+  return { forgeOrigin, subject: 'store', column: 'meta.key_check' };
 }
 
 function opens(keyring: Keyring, sealed: Uint8Array, place: SealPlace): boolean {
@@ -64,6 +76,21 @@ export function createProbe(connection: Connection): () => Promise<boolean> {
       const found = await connection.read(() => get.get()?.value);
       await connection.write(() => remove.run());
       return found === value;
+    } catch (error) {
+      if (error instanceof StoreError) return false;
+      throw error;
+    }
+  };
+}
+
+/** Reads one row; false when that fails. */
+export function createQuestion(connection: Connection): () => Promise<boolean> {
+  const get = connection.prepare<{ value: string }, []>(
+    "SELECT value FROM meta WHERE name = 'forge_origin'",
+  );
+  return async () => {
+    try {
+      return (await connection.read(() => get.get())) !== null;
     } catch (error) {
       if (error instanceof StoreError) return false;
       throw error;

@@ -25,21 +25,33 @@ export const MIGRATIONS: readonly Migration[] = [
  * Brings the schema up to the last of `migrations`, each in a transaction of its own. A store that
  * a later release has migrated is left as it is, so that an upgrade is taken back by switching the
  * program; it is refused (`newer`) only when that release has written that it cannot be shared.
- * Returns the names of what was applied.
+ * `onStep` hears of each before it begins. Returns the names of what was applied.
  */
-export function migrate(database: Database, migrations: readonly Migration[]): readonly string[] {
+export function migrate(
+  database: Database,
+  migrations: readonly Migration[],
+  onStep: (name: string) => void = () => undefined,
+): readonly string[] {
+  refuseNewer(database, migrations);
   const found = schemaNumber(database);
+  const missing = migrations.filter((migration) => migration.number > found);
+  for (const migration of missing) {
+    onStep(migration.name);
+    apply(database, migration);
+  }
+  return missing.map((migration) => migration.name);
+}
+
+/** Throws `newer` for a store that a later release has made unreadable for this one. */
+export function refuseNewer(database: Database, migrations: readonly Migration[]): void {
   const known = migrations.length;
-  if (found > known && oldestReader(database) > known) {
+  if (schemaNumber(database) > known && oldestReader(database) > known) {
     throw new StoreOpenError(
       'newer',
       'The store was changed by a later release in a way that this one cannot follow: ' +
         'start that release again, or go back to a backup made before it.',
     );
   }
-  const missing = migrations.filter((migration) => migration.number > found);
-  for (const migration of missing) apply(database, migration);
-  return missing.map((migration) => migration.name);
 }
 
 function apply(database: Database, migration: Migration): void {

@@ -1,4 +1,5 @@
 import { createGrantEnd } from './grants.ts';
+import { letOthersRun } from './let-others-run.ts';
 import type { StoreContext } from './store-context.ts';
 
 /** Rows deleted in one transaction, so that no request waits long for it. */
@@ -59,12 +60,6 @@ export function createPruner(context: StoreContext, retention: Retention): Prune
       await running?.catch(() => undefined);
     },
   };
-}
-
-function letOthersRun(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
 
 /** Codes and tokens; a grant that has lost its last one ends with it. */

@@ -13,13 +13,14 @@ import { type BrowserSessions, createBrowserSessions } from './browser-sessions.
 import { type Clients, createClients } from './clients.ts';
 import { createConnection } from './connection.ts';
 import { makeDirectory, makePrivateFile, openDatabase } from './database.ts';
-import { claimStore, createProbe } from './facts.ts';
+import { claimStore, createProbe, createQuestion } from './facts.ts';
 import { createGrants, type Grants } from './grants.ts';
 import { createLastUse } from './last-use.ts';
 import { createListings, type Listings } from './listings.ts';
 import { lockStore, type StoreLock } from './lock.ts';
 import { MIGRATIONS, migrate } from './migrations.ts';
 import { createPruner, type Retention } from './prune.ts';
+import { createSealedValues, type SealedValues } from './sealed.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 import type { StoreContext } from './store-context.ts';
 import { StoreOpenError } from './store-error.ts';
@@ -40,10 +41,20 @@ export interface Store {
   readonly tokens: Tokens;
   readonly sessions: Sessions;
   readonly listings: Listings;
+  readonly sealed: Pick<SealedValues, 'reseal' | 'successorsOfEarlierKeys'>;
   /** Deletes what has expired, a bounded number of rows at a time; returns rows per table. */
   prune(): Promise<Readonly<Record<string, number>>>;
   /** Writes and reads back a few pages now; false when the disk is full or the file broken. */
   writable(): Promise<boolean>;
+  /** Whether the file can be read at this moment. */
+  answers(): Promise<boolean>;
+  /**
+   * Makes this process the one broker of the store; throws `StoreOpenError` while another is. A
+   * store that was opened with `lock: 'later'` has two brokers until then.
+   */
+  takeLock(): void;
+  /** Lets a successor take it; what this process still has to write for its open requests it may. */
+  releaseLock(): void;
   /** Writes the gathered last uses, closes the files and releases the lock. May be called twice. */
   close(): Promise<void>;
 }
@@ -58,6 +69,10 @@ export interface StoreOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly retention: Retention;
+  /** `later`: by a successor, beside the broker that has the lock and hands it over. */
+  readonly lock?: 'now' | 'later';
+  /** Called before each step of a migration. */
+  readonly onMigration?: (name: string) => void;
   /** Pages of 4 KiB at which the store counts as full; absent: what the disk holds. */
   readonly pagesMax?: number;
 }
@@ -73,11 +88,11 @@ export function openStore(options: StoreOptions): Store {
   try {
     if (path !== ':memory:') {
       makeDirectory(path);
-      lock = lockStore(path);
+      if (options.lock !== 'later') lock = lockStore(path);
       makePrivateFile(path);
     }
     database = openDatabase(path, options.pagesMax);
-    const applied = migrate(database, MIGRATIONS);
+    const applied = migrate(database, MIGRATIONS, options.onMigration);
     if (applied.length > 0) options.log.info('store.migrated', { applied });
     claimStore(database, options.forgeOrigin, options.keyring);
     return createStore(database, lock, options);
@@ -90,9 +105,10 @@ export function openStore(options: StoreOptions): Store {
 
 function createStore(
   database: Database,
-  lock: StoreLock | undefined,
+  firstLock: StoreLock | undefined,
   options: StoreOptions,
 ): Store {
+  let lock = firstLock;
   const { keyring, clock, log, metrics, forgeOrigin } = options;
   const connection = createConnection(database, (error) => {
     metrics.storeFailures.inc({ kind: error.kind });
@@ -108,10 +124,12 @@ function createStore(
     place: (subject, column) => ({ forgeOrigin, subject, column }),
   };
   const pruner = createPruner(context, options.retention);
+  const sealed = createSealedValues(context);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     lastUse.stop();
     await pruner.stop();
+    await sealed.stop();
     // What is lost here is a time of last use; the failure itself is already in the log.
     await lastUse.flush().catch(() => undefined);
     try {
@@ -121,6 +139,13 @@ function createStore(
     }
   };
   return {
+    takeLock() {
+      if (options.path !== ':memory:') lock ??= lockStore(options.path);
+    },
+    releaseLock() {
+      lock?.release();
+      lock = undefined;
+    },
     clients: createClients(context),
     accounts: createAccounts(context),
     browserSessions: createBrowserSessions(context),
@@ -130,8 +155,10 @@ function createStore(
     tokens: createTokens(context),
     sessions: createSessions(context),
     listings: createListings(context),
+    sealed,
     prune: () => pruner.prune(),
     writable: createProbe(connection),
+    answers: createQuestion(connection),
     close() {
       closing ??= close();
       return closing;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'bun:test';
 import fc from 'fast-check';
-import { createKeyring, SealError } from '../../app/base/keyring.ts';
+import { createKeyring, keyIdOf, SealError } from '../../app/base/keyring.ts';
 import { Secret, systemRandom } from '../../app/base/secret.ts';
 
 const KEY = new Uint8Array(32).map((_, index) => index);
@@ -76,6 +76,20 @@ describe('sealing', () => {
     expect(() => keyring(OTHER_KEY).open(fresh, PLACE)).toThrow(SealError);
   });
 
+  it('adopts a key: writes with it, and reads what all of its keys have sealed', () => {
+    const ring = keyring(KEY);
+    const before = ring.seal(new Secret('token'), PLACE);
+    const successor = ring.refreshSuccessor('refresh token');
+    ring.adopt(OTHER_KEY);
+    expect(ring.currentKeyId).toBe(keyIdOf(OTHER_KEY));
+    expect(ring.open(before, PLACE).reveal()).toBe('token');
+    expect(ring.refreshSuccessor('refresh token', successor?.keyId)).toEqual(successor);
+    const after = ring.seal(new Secret('token'), PLACE);
+    expect(() => keyring(KEY).open(after, PLACE)).toThrow(SealError);
+    expect(Buffer.from(after.subarray(1, 5))).toEqual(Buffer.from(ring.currentKeyMark));
+    expect(() => ring.adopt(KEY.subarray(1))).toThrow(RangeError);
+  });
+
   it('refuses a key of another length', () => {
     for (const length of [0, 31, 33]) {
       expect(() => keyring(new Uint8Array(length))).toThrow(RangeError);
@@ -109,6 +123,24 @@ describe('derivation', () => {
     const verifier = keyring().upstreamVerifier('state');
     expect(verifier).toMatch(/^[A-Za-z0-9._~-]{43,128}$/);
     expect(verifier).not.toBe(keyring().refreshSuccessor('state')?.token);
+  });
+
+  it('E3: a verifier is that of the key of its state, which was rotated while the person was away', () => {
+    const ring = keyring(KEY);
+    const state = ring.upstreamState('a-random-value');
+    const verifier = ring.upstreamVerifier(state);
+    expect(state).toStartWith('a-random-value');
+    ring.adopt(OTHER_KEY);
+    expect(ring.upstreamVerifier(state)).toBe(verifier);
+    expect(keyring(OTHER_KEY, KEY).upstreamVerifier(state)).toBe(verifier);
+    expect(ring.upstreamVerifier(ring.upstreamState('a-random-value'))).not.toBe(verifier);
+  });
+
+  it('can be made again of its store keys, the current one last', () => {
+    const ring = keyring(KEY);
+    ring.adopt(OTHER_KEY);
+    expect(ring.storeKeys).toEqual([KEY, OTHER_KEY]);
+    expect(keyring(OTHER_KEY, KEY).storeKeys).toEqual([KEY, OTHER_KEY]);
   });
 
   it('stays as it is over releases: a store of today is read tomorrow', () => {

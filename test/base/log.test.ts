@@ -151,6 +151,18 @@ describe('log', () => {
     silentLog.error('nothing');
   });
 
+  it('carries a change of its level to the logs that were made of it before', () => {
+    const { log, lines } = capture('warn');
+    const session = log.with({ session: 'abc' }).with({ pid: 1 });
+    session.info('a');
+    log.setLevel('info');
+    session.info('b');
+    expect(session.writes('info')).toBe(true);
+    session.setLevel('error');
+    log.warn('c');
+    expect(lines.map((line) => JSON.parse(line).event)).toEqual(['b']);
+  });
+
   it('is readable for a person on request', () => {
     const { log, lines } = capture('info', 'pretty');
     log.info('session.opened', { login: 'alice' });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lightChild } from '../support/light-child.ts';
 import { closedLoop, type LoadSession, quantile } from './closed-loop.ts';
+import { floodTable, measureFloods, worstRatio } from './floods.ts';
 import { openHttpSession } from './http-session.ts';
 import { processUsage } from './process-usage.ts';
 import { type Row, summarize, table } from './summary.ts';
@@ -243,4 +244,24 @@ describe('bun run bench', () => {
     },
     BENCH_MS_MAX,
   );
+});
+
+describe('the flood', () => {
+  it('is refused, and the people beside it get their answers', async () => {
+    const rows = await measureFloods({
+      ...{ childCommand: OPTIONS.childCommand, sessions: 2, seconds: 0.2, warmupSeconds: 0.01 },
+      ...{ rounds: 1, pauseMs: 5, connections: 4 },
+      rateLimits: 'register=3/1h authorize=3/1h unauthorized=3/1h account_mcp=off',
+    });
+    expect(rows.map(({ kind }) => kind)).toEqual(['register', 'authorize', 'bad_token']);
+    const good = { register: '201', authorize: '200', bad_token: '401' };
+    for (const { kind, before, during, flood } of rows) {
+      expect([before.wrong, during.wrong]).toEqual([0, 0]);
+      expect(Math.min(before.calls, during.calls)).toBeGreaterThan(0);
+      // What passes is what is allowed, and would have been a good one.
+      expect(flood.answers).toEqual({ [good[kind]]: 3, '429': expect.any(Number) });
+    }
+    expect(floodTable(rows).split('\n')).toHaveLength(5);
+    expect(worstRatio(rows)).toBeGreaterThan(0);
+  }, 60_000);
 });

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { STORE_KEY_BYTES } from '../../app/base/keyring.ts';
+import { LIMIT_NAMES } from '../../app/base/rate-limits.ts';
 import { newToken, systemRandom } from '../../app/base/secret.ts';
 import { ClientMemory, DemoClient } from '../../app/demo/client.ts';
 import { type DemoForge, startDemoForge } from '../../app/demo/forge.ts';
@@ -24,8 +25,17 @@ const SIGNING_IN_MAX = 8;
  * who has signed in through OAuth with a client of that person's; the small Forgejo behind it runs
  * in the bench's process and has nothing to do while calls are measured.
  */
-export function brokerWith(tokenRows: number, main = MAIN): StartTarget {
-  return (options) => startBroker(options, tokenRows, main);
+export function brokerWith(made: BrokerOptions): StartTarget {
+  return (options) => startBroker(options, made);
+}
+
+export interface BrokerOptions {
+  /** Access tokens of other connections that are in the store. */
+  readonly tokenRows: number;
+  /** The program, when it is that of another checkout. */
+  readonly main?: string;
+  /** Other limits than those that are counted and never reached; their proxy is this machine. */
+  readonly rateLimits?: string;
 }
 
 /** The tool that is called, reviewed: as most calls of real tools are, it is judged by all rules. */
@@ -33,10 +43,12 @@ const TOOLS = `[tools]
 noop = { class = "read", title = "Do nothing", toolset = "issues", target = "{owner}/{repo}" }
 `;
 
+/** A load client asks more often than any other. */
+const NEVER_REACHED = LIMIT_NAMES.map((name) => `${name}=1000000000/1h`).join(' ');
+
 async function startBroker(
   options: TargetOptions,
-  tokenRows: number,
-  main: string,
+  { tokenRows, main = MAIN, rateLimits = NEVER_REACHED }: BrokerOptions,
 ): Promise<RunningTarget> {
   const directory = mkdtempSync(join(tmpdir(), 'fjmcp-bench-'));
   const origin = `http://127.0.0.1:${freePort()}`;
@@ -48,7 +60,8 @@ async function startBroker(
     redirectUris: [`${origin}/oauth/callback`],
     users: people.map((login) => ({ login, password: PASSWORD })),
   });
-  const broker = spawnBroker({ directory, origin, clientSecret, forge, options, main });
+  const made = { directory, origin, clientSecret, forge, options, main, rateLimits };
+  const broker = spawnBroker(made);
   const stop = async () => {
     broker.kill('SIGTERM');
     await broker.exited;
@@ -75,8 +88,9 @@ function spawnBroker(made: {
   readonly forge: DemoForge;
   readonly options: TargetOptions;
   readonly main: string;
+  readonly rateLimits: string;
 }) {
-  const { directory, origin, clientSecret, forge, options, main } = made;
+  const { directory, origin, clientSecret, forge, options, main, rateLimits } = made;
   const keyFile = join(directory, 'store-key');
   writeFileSync(keyFile, systemRandom(STORE_KEY_BYTES));
   chmodSync(keyFile, 0o600);
@@ -98,6 +112,9 @@ function spawnBroker(made: {
       FJMCP_STORE_KEY_FILE: keyFile,
       FJMCP_TOOLS_FILE: toolsFile,
       FJMCP_MAX_SESSIONS: String(options.sessions + 1),
+      FJMCP_CHILD_SANDBOX: 'none',
+      FJMCP_RATE_LIMITS: rateLimits,
+      FJMCP_TRUSTED_PROXIES: '127.0.0.1',
     },
     stdin: 'ignore',
     stdout: 'ignore',

@@ -20,14 +20,17 @@ export interface LoadResult {
 
 /**
  * Calls `noop` in every session for `seconds`: `busy` callers share the sessions among them, and each
- * makes its next call, in its next session, as soon as the last was answered. Each id is used once in
- * the whole run, so that an answer for another session is seen as a wrong one.
+ * makes its next call, in its next session, `pauseMs` after the last was answered. Each id is used once
+ * in the whole run, so that an answer for another session is seen as a wrong one.
  */
 export async function closedLoop(
   sessions: readonly LoadSession[],
   seconds: number,
   run: string,
-  busy = sessions.length,
+  {
+    busy = sessions.length,
+    pauseMs = 0,
+  }: { readonly busy?: number; readonly pauseMs?: number } = {},
 ): Promise<LoadResult> {
   const latencies: number[] = [];
   let wrong = 0;
@@ -46,9 +49,11 @@ export async function closedLoop(
         `{"jsonrpc":"2.0","id":"${id}","method":"tools/call","params":{"name":"noop","arguments":{}}}`,
       );
       latencies.push(performance.now() - start);
-      if (isRight(answer, id)) continue;
-      wrong += 1;
-      firstWrong ??= answer;
+      if (!isRight(answer, id)) {
+        wrong += 1;
+        firstWrong ??= answer;
+      }
+      if (pauseMs > 0) await Bun.sleep(pauseMs);
     }
   };
   const callers = Array.from({ length: Math.min(busy, sessions.length) }, (_, caller) =>

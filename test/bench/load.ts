@@ -36,9 +36,9 @@ if (import.meta.main) {
   const job: LoadJob = JSON.parse(first);
   const sessions = await openAll(job);
   say({ kind: 'open' });
-  await closedLoop(sessions, job.warmupSeconds, 'warm', job.busy);
+  await closedLoop(sessions, job.warmupSeconds, 'warm', job);
   say({ kind: 'warm' });
-  say({ kind: 'done', result: await closedLoop(sessions, job.seconds, 'call', job.busy) });
+  say({ kind: 'done', result: await closedLoop(sessions, job.seconds, 'call', job) });
   await ended;
   await Promise.all(sessions.map((session) => session.close()));
 }

@@ -4,6 +4,8 @@
  *   bun run bench [--seconds 3] [--warmup 1] [--rounds 3] [--sessions 1,20,100]
  *                 [--only pipe,bare,supergateway,broker] [--busy N] [--against DIR]
  *                 [--token-rows 0] [--json FILE]
+ *   bun run bench --flood [--seconds 3] [--rounds 3] [--sessions 20] [--pause 0]
+ *                 [--connections 32] [--rate-limits LIMITS]
  *
  * Measured is a closed loop: every session calls the tool `noop` of the same light native child and
  * sends the next call when the last was answered. Contenders are the pipe alone (no HTTP, the upper
@@ -20,6 +22,9 @@
  *
  * `--against DIR` also measures the broker of another checkout, as `before`: what a change costs.
  *
+ * `--flood` measures something else: what other people notice when one address floods the broker with
+ * registrations, sign-ins or bad tokens. It fails when the p99 of their calls grows by more than half.
+ *
  * The load client is a process of its own with one raw connection per session; it checks id and
  * content of every answer, and the run fails (exit 1) if one is wrong. `client CPU` near 100 % says
  * that the client was the limit. Memory is the resident set of the bridge's process alone, before
@@ -32,6 +37,7 @@ import { parseArgs } from 'node:util';
 import { lightChild } from '../support/light-child.ts';
 import { startBare } from './bare.ts';
 import { brokerWith } from './broker.ts';
+import { floodTable, measureFloods, worstRatio } from './floods.ts';
 import { summarize, table } from './summary.ts';
 import { startSupergateway, supergatewayRuntime } from './supergateway.ts';
 import { type Contender, type Turn, takeTurn } from './turn.ts';
@@ -47,6 +53,10 @@ const { values: flags } = parseArgs({
     'token-rows': { type: 'string', default: '0' },
     against: { type: 'string' },
     json: { type: 'string' },
+    flood: { type: 'boolean', default: false },
+    pause: { type: 'string', default: '0' },
+    connections: { type: 'string', default: '32' },
+    'rate-limits': { type: 'string', default: '' },
   },
 });
 
@@ -54,17 +64,21 @@ const tokenRows = Number(flags['token-rows']);
 if (!Number.isSafeInteger(tokenRows) || tokenRows < 0) {
   throw new Error('--token-rows takes a whole number');
 }
+/** What other people may notice of a flood: their p99 against the p99 before it. */
+const FLOOD_RATIO_MAX = 1.5;
+
 const child = lightChild();
+if (flags.flood) process.exit(await floodBench());
 const contenders: Contender[] = [
   { kind: 'pipe', name: 'pipe' },
   { kind: 'bridge', name: 'bare', start: startBare },
   { kind: 'bridge', name: 'supergateway', start: startSupergateway },
-  { kind: 'bridge', name: 'broker', start: brokerWith(tokenRows) },
+  { kind: 'bridge', name: 'broker', start: brokerWith({ tokenRows }) },
 ];
 const chosen = contenders.filter(({ name }) => flags.only.split(',').includes(name));
 if (flags.against !== undefined) {
   const main = resolve(flags.against, 'app/main.ts');
-  chosen.push({ kind: 'bridge', name: 'before', start: brokerWith(tokenRows, main) });
+  chosen.push({ kind: 'bridge', name: 'before', start: brokerWith({ tokenRows, main }) });
 }
 if (chosen.length === 0) throw new Error(`--only names nothing that can be measured`);
 
@@ -108,6 +122,25 @@ const wrong = turns.find((turn) => turn.wrong > 0);
 if (wrong !== undefined) {
   console.log(`${wrong.name} gave wrong answers, the first one: ${wrong.firstWrong}`);
   process.exit(1);
+}
+
+/** Limits as an administrator has them, but for the calls of those who are measured. */
+async function floodBench(): Promise<number> {
+  const rows = await measureFloods({
+    childCommand: child.command,
+    sessions: positive('--sessions', flags.sessions.split(',').at(-1) ?? ''),
+    seconds: positive('--seconds', flags.seconds),
+    warmupSeconds: positive('--warmup', flags.warmup),
+    rounds: positive('--rounds', flags.rounds),
+    pauseMs: Number(flags.pause),
+    connections: positive('--connections', flags.connections),
+    rateLimits: flags['rate-limits'] || 'account_mcp=1000000000/1h',
+  });
+  console.log(floodTable(rows));
+  if (flags.json !== undefined) await Bun.write(flags.json, `${JSON.stringify(rows, null, 2)}\n`);
+  const wrong = rows.some(({ before, during }) => before.wrong + during.wrong > 0);
+  if (wrong) console.log('somebody got a wrong answer');
+  return wrong || worstRatio(rows) > FLOOD_RATIO_MAX ? 1 : 0;
 }
 
 function positive(flag: string, text: string): number {

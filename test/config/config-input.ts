@@ -57,7 +57,9 @@ export function faults(given: Given = {}): readonly string[] {
 }
 
 function contentOf(file: ImaginedFile | undefined): FileContent {
-  if (file === undefined) throw new Error('no such file or directory');
+  if (file === undefined) {
+    throw Object.assign(new Error('no such file or directory'), { code: 'ENOENT' });
+  }
   const usual = { isRegular: true, mode: 0o600 };
   if (typeof file === 'string') return { bytes: new TextEncoder().encode(file), ...usual };
   if (file instanceof Uint8Array) return { bytes: file, ...usual };

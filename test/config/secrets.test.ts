@@ -65,6 +65,46 @@ describe('store key', () => {
   });
 });
 
+describe('previous store key', () => {
+  const PATH = '/etc/fjmcp/store-previous.key';
+  const PREVIOUS = STORE_KEY.map((byte) => byte + 100);
+  const named = (file?: object | string | Uint8Array) => ({
+    env: { FJMCP_STORE_PREVIOUS_KEY_FILE: PATH },
+    ...(file === undefined ? {} : { files: { [PATH]: file } }),
+  });
+
+  it('is refused like the other one: open to others, no key, no file', () => {
+    for (const [file, part] of [
+      [{ bytes: PREVIOUS, mode: 0o640 }, `chmod 600 '${PATH}'`],
+      ['not a key', 'is not a key of 32 bytes'],
+      [new Uint8Array(31).fill(7), 'is not a key of 32 bytes'],
+      [{ isRegular: false }, 'is not a regular file'],
+    ] as const) {
+      const told = faults(named(file));
+      expect(told).toHaveLength(1);
+      expect(told[0]).toStartWith(
+        '--store-previous-key-file (FJMCP_STORE_PREVIOUS_KEY_FILE, store_previous_key_file): ',
+      );
+      expect(told[0]).toContain(part);
+    }
+  });
+
+  it('is none without a file, with an empty one, and with one that says so', () => {
+    for (const given of [{}, named(), named(''), named('\n'), named('none'), named('none\n')]) {
+      expect(loaded(given).storePreviousKey).toBeUndefined();
+    }
+  });
+
+  it('is read from its file, and from the systemd credential', () => {
+    expect(loaded(named(PREVIOUS)).storePreviousKey).toEqual(PREVIOUS);
+    const config = loaded({
+      env: { CREDENTIALS_DIRECTORY: '/run/credentials/x' },
+      files: { '/run/credentials/x/store-previous-key': { bytes: PREVIOUS, mode: 0o440 } },
+    });
+    expect(config.storePreviousKey).toEqual(PREVIOUS);
+  });
+});
+
 describe('FORGEJO_CLIENT_SECRET', () => {
   const without = { FJMCP_FORGEJO_CLIENT_SECRET: undefined };
   const byFile = { ...without, FJMCP_FORGEJO_CLIENT_SECRET_FILE: '/s' };

@@ -62,7 +62,7 @@ describe('settings: what is missing or unknown', () => {
 
   it('takes an empty variable as one that is not set, and as an empty list', () => {
     const config = loaded({ env: { FJMCP_LISTEN: '', FJMCP_REDIRECT_ALLOWLIST: '' } });
-    expect(config.listen).toEqual({ hostname: '127.0.0.1', port: 8080 });
+    expect(config.listen).toEqual({ kind: 'tcp', hostname: '127.0.0.1', port: 8080 });
     expect(config.redirectAllowlist).toEqual([]);
     expect(faults({ env: { FJMCP_PUBLIC_URL: '' } })[0]).toContain('is missing');
   });
@@ -135,7 +135,7 @@ describe('settings: which source wins', () => {
 describe('settings: the defaults', () => {
   it('are those of the design', () => {
     expect(loaded()).toMatchObject({
-      listen: { hostname: '127.0.0.1', port: 8080 },
+      listen: { kind: 'tcp', hostname: '127.0.0.1', port: 8080 },
       publicOrigin: 'https://mcp.example.org',
       forgejoUrl: 'https://git.example.org',
       forgejoInternalUrl: 'https://git.example.org',

@@ -91,7 +91,9 @@ describe('LISTEN', () => {
   it.each(['8080', ':8080', '127.0.0.1', '127.0.0.1:', '127.0.0.1:65536', '127.0.0.1:-1', 'a b:1'])(
     'refuses %s',
     (text) => {
-      expect(faults({ argv: [`--listen=${text}`] })[0]).toContain('must be HOST:PORT');
+      expect(faults({ argv: [`--listen=${text}`] })[0]).toContain(
+        'must be HOST:PORT or unix:/PATH',
+      );
     },
   );
 
@@ -102,7 +104,23 @@ describe('LISTEN', () => {
     }
     const open = loaded({ argv: ['--listen=0.0.0.0:8080'] });
     expect(open.warnings.join()).toContain('reachable from other machines');
-    expect(loaded({ argv: ['--listen=[::1]:9'] }).listen).toEqual({ hostname: '::1', port: 9 });
+    const { listen } = loaded({ argv: ['--listen=[::1]:9'] });
+    expect(listen).toEqual({ kind: 'tcp', hostname: '::1', port: 9 });
+  });
+
+  it.each(['unix:', 'unix:http.sock', 'unix:/', 'unix:/run/x/', 'unix:/run/a\nb'])(
+    'refuses %s',
+    (text) => {
+      expect(faults({ argv: [`--listen=${text}`] })[0]).toContain('absolute path');
+    },
+  );
+
+  it('may be a unix socket, of 102 bytes at most: five more are needed beside it', () => {
+    const longest = `/${'x'.repeat(101)}`;
+    const { listen, warnings } = loaded({ argv: [`--listen=unix:${longest}`] });
+    expect(listen).toEqual({ kind: 'unix', path: longest });
+    expect(warnings).toEqual([]);
+    expect(faults({ argv: [`--listen=unix:${longest}x`] })[0]).toContain('at most 102 bytes');
   });
 });
 

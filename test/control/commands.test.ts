@@ -54,7 +54,9 @@ async function run(
     printError: (text) => {
       errors += text;
     },
+    readInput: async () => '',
     stopAsked: new Promise(() => undefined),
+    onHangUp: () => undefined,
     useLog: () => undefined,
   });
   return { exitCode, out, errors };
@@ -244,7 +246,9 @@ describe('revoke', () => {
     const { exitCode, out, errors } = await run('revoke', argv);
     expect([exitCode, out]).toEqual([EXIT.badConfiguration, '']);
     expect(errors).toContain(part);
-    expect(errors).toContain('usage: revoke --grant ID | --session ID | --login LOGIN');
+    expect(errors).toContain(
+      'usage: fjmcp-broker revoke [--grant ID] [--session ID] [--login LOGIN]',
+    );
   });
 });
 

@@ -142,11 +142,11 @@ describe('the place of the control socket', () => {
     expect(await refusal()).toContain('something that is no socket is there');
   });
 
-  it('has a path that a socket can have, of 107 bytes at most', async () => {
-    const longest = join(directory, 'x'.repeat(107 - directory.length - 1));
+  it('has a path that a socket can have, of 102 bytes at most', async () => {
+    const longest = join(directory, 'x'.repeat(102 - directory.length - 1));
     await listen(answersEmpty, longest);
     const sentence = await refusal(`${longest}x`);
-    expect(sentence).toContain('at most 107 bytes');
+    expect(sentence).toContain('at most 102 bytes');
     for (const spelling of ['--control-socket', 'FJMCP_CONTROL_SOCKET', 'control_socket']) {
       expect(sentence).toContain(spelling);
     }

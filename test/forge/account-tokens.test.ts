@@ -528,6 +528,37 @@ describe('a token call that takes too long', () => {
   });
 });
 
+describe('tokens that another broker renews from now on', () => {
+  it('are given as long as they are good, and no token call is made', async () => {
+    await signIn('alice');
+    tokens.pause();
+    expect(tokens.open).toBe(false);
+    const before = tokenCalls().length;
+    leaveToLive(10 * MINUTE);
+    expect(await tokens.fresh(ALICE, 15 * MINUTE)).toMatchObject({ ok: true });
+    leaveToLive(MINUTE);
+    expect(await tokens.fresh(ALICE, 15 * MINUTE)).toMatchObject({ error: { kind: 'try_later' } });
+    const code = await setup.code('bob');
+    expect(await tokens.signIn(code, VERIFIER)).toMatchObject({ error: { kind: 'try_later' } });
+    expect(tokenCalls()).toHaveLength(before);
+    // The code was not spent: it is good with the other broker.
+    tokens.resume();
+    expect(await tokens.signIn(code, VERIFIER)).toMatchObject({ ok: true });
+    expect(await tokens.fresh(ALICE, 15 * MINUTE)).toMatchObject({ ok: true });
+  });
+
+  it('the calls that are on their way end, and idle tells when', async () => {
+    await signIn('alice');
+    leaveToLive(MINUTE);
+    const renewal = tokens.fresh(ALICE, 15 * MINUTE);
+    await Promise.resolve();
+    tokens.pause();
+    await tokens.idle();
+    expect(await renewal).toMatchObject({ ok: true });
+    await expectSignedIn();
+  });
+});
+
 describe('the log', () => {
   it('S10: names people and failures, and no token', async () => {
     await signIn('alice');

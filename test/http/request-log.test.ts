@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'bun:test';
 import { Elysia } from 'elysia';
 import { createLog, type LogLevel, silentLog } from '../../app/base/log.ts';
 import { createMetrics } from '../../app/base/metrics.ts';
+import { createClientAddresses } from '../../app/http/client-address.ts';
 import { errorBoundary } from '../../app/http/error-boundary.ts';
 import { hostGuard } from '../../app/http/host-guard.ts';
 import { requestLog } from '../../app/http/request-log.ts';
@@ -19,6 +20,7 @@ function serve(level: LogLevel = 'info') {
   const clock = new FakeClock();
   const log = createLog({ level, format: 'json', sink: (line) => lines.push(line) });
   const endStream = Promise.withResolvers<void>();
+  const addresses = createClientAddresses({ trustedProxies: () => [], log });
   const app = new Elysia()
     .use(
       errorBoundary({
@@ -27,7 +29,7 @@ function serve(level: LogLevel = 'info') {
         renderErrorPage: () => new Response('page'),
       }),
     )
-    .use(requestLog({ log, clock, metrics }))
+    .use(requestLog({ log, clock, metrics, addresses }))
     .use(hostGuard({ publicOrigin: 'http://127.0.0.1:1' }))
     .use(
       new Elysia()
@@ -36,6 +38,7 @@ function serve(level: LogLevel = 'info') {
           return 'ok';
         })
         .get('/mcp', ({ query }) => new Response('', { status: query.fails ? 503 : 200 }))
+        .get('/flood', () => new Response('', { status: 429 }))
         .get('/made', () => new Response('made', { status: 201 }))
         .get('/error', () => {
           throw new Error('x');
@@ -47,6 +50,7 @@ function serve(level: LogLevel = 'info') {
         .get('/stream', () => streamUntil(endStream.promise)),
     )
     .get('/late/:id', () => 'late') as unknown as Elysia;
+  addresses.listenWith(() => app.server);
   servers.push(app.listen({ port: 0, hostname: '127.0.0.1' }));
   const origin = `http://127.0.0.1:${app.server?.port}`;
   const last = () => JSON.parse(lines.at(-1) ?? '{}');
@@ -87,6 +91,15 @@ describe('request log', () => {
     const talkative = serve('debug');
     await fetch(`${talkative.origin}/mcp`);
     expect(talkative.last()).toMatchObject({ level: 'debug', route: '/mcp', status: 200 });
+  });
+
+  it('writes what is beyond a rate limit at debug only: a flood must not fill the log', async () => {
+    const quiet = serve('info');
+    await fetch(`${quiet.origin}/flood`);
+    expect(quiet.lines).toEqual([]);
+    const talkative = serve('debug');
+    await fetch(`${talkative.origin}/flood`);
+    expect(talkative.last()).toMatchObject({ level: 'debug', route: '/flood', status: 429 });
   });
 
   it('S10: never writes a query string or a path as sent', async () => {

@@ -6,6 +6,7 @@ import type { Scope } from '../../app/tools/scopes.ts';
 import { forgejoMcpList } from '../fixture/forgejo-mcp-tools.ts';
 import { reviewedCatalogue } from '../support/catalogue.ts';
 import type { FakeChild } from '../support/fake-child.ts';
+import { passAll } from '../support/rate-limits.ts';
 import { bench } from '../support/session-registry.ts';
 import { ALICE, ORIGIN, request, type SendOptions, StoreDouble, VERSIONS } from './harness.ts';
 
@@ -60,9 +61,10 @@ export async function enforced(
     publicOrigin: ORIGIN,
     scopes: createScopeLimits(() => operator),
     catalogue: reviewedCatalogue(),
-    allowedOrigins: [],
+    allowedOrigins: () => [],
     serverVersions: VERSIONS,
     allowIdle: () => undefined,
+    rateLimits: passAll,
     bodyBytesMax: 8 * 1024 * 1024,
   });
   let session: string | undefined;

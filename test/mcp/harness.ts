@@ -2,6 +2,7 @@ import { Elysia } from 'elysia';
 import { silentLog } from '../../app/base/log.ts';
 import { type Message, RPC_ERROR, resultText } from '../../app/base/message.ts';
 import { createMetrics } from '../../app/base/metrics.ts';
+import type { RateLimits } from '../../app/base/rate-limits.ts';
 import { err, ok, type Result } from '../../app/base/result.ts';
 import { type Digest, digestOf } from '../../app/base/secret.ts';
 import { createEnforcement } from '../../app/mcp/enforcement.ts';
@@ -22,6 +23,7 @@ import { createScopeLimits } from '../../app/tools/scope-limits.ts';
 import { reviewedCatalogue } from '../support/catalogue.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { PushSource } from '../support/push-source.ts';
+import { passAll } from '../support/rate-limits.ts';
 
 export const ORIGIN = 'https://broker.example';
 export const VERSIONS = ['2025-03-26', '2025-06-18', '2025-11-25'];
@@ -226,7 +228,9 @@ export interface SendOptions {
 }
 
 /** The resource under test with doubles behind it; Alice has session `s-alice`, Bob `s-bob`. */
-export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = {}) {
+export function resourceUnderTest(
+  options: { readonly bodyBytesMax?: number; readonly rateLimits?: RateLimits } = {},
+) {
   const store = new StoreDouble();
   store.put(ALICE);
   store.put(BOB, { grantId: 'grant-bob', accountId: 2, login: 'bob' });
@@ -244,10 +248,11 @@ export function resourceUnderTest(options: { readonly bodyBytesMax?: number } = 
       defaultScope: 'forgejo:write',
     })),
     catalogue: reviewedCatalogue(),
-    allowedOrigins: ['https://client.example'],
+    allowedOrigins: () => ['https://client.example'],
     serverVersions: VERSIONS,
     bodyBytesMax: options.bodyBytesMax ?? 64 * 1024,
     allowIdle: () => undefined,
+    rateLimits: options.rateLimits ?? passAll,
     clock,
     log: silentLog,
     metrics,

@@ -13,6 +13,7 @@ import {
   rotation,
 } from '../store/harness.ts';
 import { type FakeChild, FakeSupervisor, opens } from '../support/fake-child.ts';
+import { passAll } from '../support/rate-limits.ts';
 import { STREAM_LIMITS, startGates, testKeyring } from '../support/session-registry.ts';
 import { INITIALIZE, ORIGIN, PING, request, rpcErrorOf, tokenNamed, VERSIONS } from './harness.ts';
 
@@ -78,10 +79,11 @@ function whole(limits: Partial<SessionLimits> = {}) {
       defaultScope: 'forgejo:write',
     })),
     catalogue: reviewedCatalogue(),
-    allowedOrigins: [],
+    allowedOrigins: () => [],
     serverVersions: VERSIONS,
     bodyBytesMax: 64 * 1024,
     allowIdle: () => undefined,
+    rateLimits: passAll,
     clock,
     log: silentLog,
     metrics,

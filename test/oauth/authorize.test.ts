@@ -96,7 +96,7 @@ describe('authorization endpoint, before client and redirect URI are known', () 
     const cursor = await server.register({ redirect_uris: [PRIVATE_USE_URI] });
     const change = { redirect_uri: PRIVATE_USE_URI };
     expect((await page(authorizeUrl(cursor.client_id, change))).status).toBe(200);
-    const narrowed = new TestServer({ redirectAllowlist: [], wrapStore: () => server.store });
+    const narrowed = new TestServer({ redirectAllowlist: () => [], wrapStore: () => server.store });
     const { response } = await new TestBrowser(narrowed).get(
       authorizeUrl(cursor.client_id, change),
     );

@@ -339,3 +339,19 @@ describe('the answer to the page that names the account', () => {
     expect((await browser.press(page, 'allow')).response.status).toBe(400);
   });
 });
+
+describe('the return from Forgejo to a broker that hands over', () => {
+  it('is a page that tries again, and the next broker finds everything as it was', async () => {
+    const state = await approve();
+    server.forge.open = false;
+    const page = await browser.comeBack(state);
+    expect(page.response.status).toBe(503);
+    expect(page.title).toBe('One moment');
+    // The browser repeats the request as it was.
+    expect(page.response.headers.get('refresh')).toBe('1');
+    expect(server.forge.exchanges).toHaveLength(0);
+    server.forge.open = true;
+    expect((await browser.comeBack(state)).response.status).toBe(200);
+    expect(server.forge.exchanges).toHaveLength(1);
+  });
+});

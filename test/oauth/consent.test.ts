@@ -182,7 +182,7 @@ describe('the answer to the consent page, accepted', () => {
     const gone = await browser.press(consent, 'allow');
     const url = targetOf(gone);
     expect(url.origin).toBe(FORGE);
-    expect(url.searchParams.get('state')).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    expect(url.searchParams.get('state')).toMatch(/^[A-Za-z0-9_-]{43}[0-9a-f]{8}$/);
     expect(url.searchParams.get('code_challenge_method')).toBe('S256');
     const next = await browser.press(await browser.get(authorizeUrl(client.client_id)), 'allow');
     expect(stateOf(next)).not.toBe(stateOf(gone));

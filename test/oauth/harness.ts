@@ -11,6 +11,7 @@ import { createScopeLimits } from '../../app/tools/scope-limits.ts';
 import type { Scope } from '../../app/tools/scopes.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { createMemoryLog, type MemoryLog } from '../support/memory-log.ts';
+import { passAll } from '../support/rate-limits.ts';
 
 export const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;
@@ -34,6 +35,7 @@ export const UPSTREAM_REFRESH = 'eyJ1cHN0cmVhbS1yZWZyZXNo.canary';
 
 /** Forgejo and the tokens of its accounts, as far as a sign-in goes; a test decides what happens. */
 export class ForgeDouble {
+  open = true;
   user = { id: 7, login: 'alice', isAdmin: false };
   failure: SignInFailure | undefined;
   readonly exchanges: { readonly code: string; readonly codeVerifier: string }[] = [];
@@ -122,8 +124,9 @@ export class TestServer {
       refreshTokenTtlMs: 90 * DAY,
       limits: { clientsMax: 100, requestsMax: 100 },
       scopes: createScopeLimits(() => this.scopes),
-      redirectAllowlist: [PRIVATE_USE_URI],
-      allowedOrigins: [BROWSER_CLIENT],
+      rateLimits: passAll,
+      redirectAllowlist: () => [PRIVATE_USE_URI],
+      allowedOrigins: () => [BROWSER_CLIENT],
       onGrantEnded: (grantId, reason) => this.ended.push({ grantId, reason }),
       ...options,
     };

@@ -280,3 +280,62 @@ describe('the stop of all sessions', () => {
     await stopped;
   });
 });
+
+describe('a registry whose broker another one has succeeded', () => {
+  const LOOK_MS = 100;
+
+  it('ends each session as soon as nothing of it is under way', async () => {
+    const { registry, supervisor, clock, sessions } = bench();
+    const { session: busy } = await opened(registry);
+    await opened(registry, owner(2));
+    const [busyChild, idleChild] = supervisor.children;
+    const { answer } = busy.call(request('m', 'mine'));
+    const left = registry.leave(60_000);
+    await settled();
+    expect(idleChild?.stopReason).toBe('stopping');
+    clock.advance(10 * LOOK_MS);
+    await settled();
+    expect(busyChild?.stopReason).toBeUndefined();
+    busyChild?.answers({ done: true }, 'm');
+    expect(JSON.parse(await answer)).toMatchObject({ id: 'mine', result: { done: true } });
+    for (let look = 0; look < 3; look += 1) {
+      clock.advance(LOOK_MS);
+      await settled();
+    }
+    await left;
+    expect(busyChild?.stopReason).toBe('stopping');
+    expect(registry.count).toBe(0);
+    // The rows are the successor's now.
+    expect(sessions.rows.size).toBe(2);
+  });
+
+  it('is left in time, whatever goes on: then comes the stop', async () => {
+    const { registry, clock } = bench();
+    const { session } = await opened(registry);
+    session.call(request('m', 1));
+    const left = registry.leave(1000);
+    for (let look = 0; look <= 10; look += 1) {
+      await settled();
+      clock.advance(LOOK_MS);
+    }
+    await left;
+    expect(registry.count).toBe(1);
+  });
+
+  it('ends what is under way in a session that the successor has ended', async () => {
+    const { registry, supervisor, clock, sessions } = bench();
+    const { session } = await opened(registry);
+    const { answer } = session.call(request('m', 1));
+    const left = registry.leave(60_000);
+    await settled();
+    expect(supervisor.last.stopReason).toBeUndefined();
+    sessions.rows.clear();
+    for (let look = 0; look < 3; look += 1) {
+      clock.advance(LOOK_MS);
+      await settled();
+    }
+    await left;
+    expect(JSON.parse(await answer)).toMatchObject({ error: { code: -32000 } });
+    expect(supervisor.last.stopReason).toBe('stopping');
+  });
+});

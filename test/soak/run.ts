@@ -251,6 +251,9 @@ function brokerEnvironment(made: {
     FJMCP_STORE_PATH: join(directory, 'store.sqlite'),
     FJMCP_STORE_KEY_FILE: keyFile,
     FJMCP_MAX_SESSIONS: String(2 * options.sessions + 10),
+    FJMCP_CHILD_SANDBOX: 'none',
+    // Everybody here comes from one address, and asks more often than any client.
+    FJMCP_RATE_LIMITS: 'off',
     FJMCP_MAX_SESSIONS_PER_USER: String(2 * SESSIONS_PER_PERSON),
     // Nobody has reviewed the tools of the counting child.
     FJMCP_DEFAULT_SCOPE: 'forgejo:delete',

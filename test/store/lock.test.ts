@@ -104,4 +104,30 @@ describe('the lock of a store', () => {
     await first.store.close();
     await second.store.close();
   });
+
+  it('may be left to the broker before, until that gives it away', async () => {
+    const { store: before } = open({ path: directory.store });
+    const { store: successor } = open({ path: directory.store, lock: 'later' });
+    // Both read and write meanwhile.
+    await addClient(before, 'a');
+    expect(await successor.answers()).toBe(true);
+    expect(() => successor.takeLock()).toThrow(StoreOpenError);
+    before.releaseLock();
+    successor.takeLock();
+    await expectLocked();
+    // What the one before still has to write for its open requests it may.
+    await addClient(before, 'b');
+    await before.close();
+    await expectLocked();
+    await successor.close();
+  });
+
+  it('can be taken back when no successor has taken it', async () => {
+    const { store } = open({ path: directory.store });
+    store.releaseLock();
+    store.takeLock();
+    store.takeLock();
+    await expectLocked();
+    await store.close();
+  });
 });

@@ -30,7 +30,7 @@ export interface BrokerProcess {
   logged(event: string, count?: number): Promise<LogEntry[]>;
   /** Closes the pipes that its output goes to. */
   stopReading(): Promise<void>;
-  kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): void;
+  kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGHUP'): void;
   /** Resolves when it has ended and its output was read. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
 }
@@ -58,6 +58,8 @@ export interface Launch {
   /** Settings for this process alone; undefined takes one away. */
   readonly settings?: Readonly<Record<string, string | undefined>>;
   readonly arguments?: readonly string[];
+  /** The words that start the program; the one of the sources by default. */
+  readonly program?: readonly string[];
   /** Words to put before the command, of a program that becomes it or waits for it. */
   readonly wrapper?: readonly string[];
 }
@@ -94,6 +96,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     STORE_KEY_FILE: files.storeKey,
     // The fixtures' tools are not reviewed, so they need everything.
     DEFAULT_SCOPE: 'forgejo:delete',
+    CHILD_SANDBOX: 'none',
     LOG_LEVEL: 'debug',
     ...options.settings,
   };
@@ -131,7 +134,8 @@ export function spawnBroker(directory: string, launch: Launch): BrokerProcess {
   for (const [name, value] of Object.entries(launch.settings ?? {})) {
     if (value !== undefined) env[`FJMCP_${name}`] = value;
   }
-  const command = [process.execPath, MAIN, 'serve', ...(launch.arguments ?? [])];
+  const program = launch.program ?? [process.execPath, MAIN];
+  const command = [...program, 'serve', ...(launch.arguments ?? [])];
   const child = Bun.spawn([...(launch.wrapper ?? []), ...command], {
     cwd: directory,
     env,

@@ -1,5 +1,6 @@
 import { describe } from 'bun:test';
 import { existsSync } from 'node:fs';
+import { findSandbox } from '../../app/child/find-sandbox.ts';
 
 /** Something that a suite needs and that a plain checkout does not bring. */
 export interface Requirement {
@@ -28,6 +29,38 @@ export const forgejoMcp: Requirement = {
   name: 'forgejo-mcp',
   present: forgejoMcpPath !== undefined,
   sentence: 'no forgejo-mcp here: give the path of a release binary in FORGEJO_MCP_BIN',
+};
+
+const sandbox = findSandbox({ mode: 'auto', program: process.execPath, paths: [] });
+
+/** A bwrap that works: its package, and a kernel that lets everybody make namespaces. */
+export const bwrap: Requirement = {
+  name: 'bwrap',
+  present: sandbox.ok && sandbox.value.kind === 'bwrap',
+  sentence:
+    'no sandbox here: install the Debian package bubblewrap, where user namespaces are allowed',
+};
+
+/** Whoever may act as another user of the machine. */
+export const root: Requirement = {
+  name: 'root',
+  present: process.getuid?.() === 0,
+  sentence: 'not root: run it as root to see what other users of the machine can do',
+};
+
+/** Two runtimes of 100 MB each, which only who builds a release has to load. */
+export const release: Requirement = {
+  name: 'release',
+  present: (process.env.FJMCP_TEST_REQUIRE ?? '').split(',').includes('release'),
+  sentence: 'whole releases are made only where FJMCP_TEST_REQUIRE names release',
+};
+
+/** Root, a systemd-nspawn and a release: `bun run test:appliance` makes what of it can be made. */
+export const appliance: Requirement = {
+  name: 'appliance',
+  present: process.env.FJMCP_APPLIANCE_PREPARED !== undefined,
+  sentence:
+    'no machine here: bun run test:appliance, as root on Debian, makes one for these suites',
 };
 
 /**

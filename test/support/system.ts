@@ -10,6 +10,7 @@ import type { Config } from '../../app/config.ts';
 import { ClientMemory, DemoClient } from '../../app/demo/client.ts';
 import { type DemoForge, type DemoForgeOptions, startDemoForge } from '../../app/demo/forge.ts';
 import { Person, type PersonOptions } from '../../app/demo/person.ts';
+import { NO_RATE_LIMITS } from './rate-limits.ts';
 
 export interface SystemOptions {
   /** In `childCommand`, `{forgejo_url}` stands for the demo Forgejo's address. */
@@ -120,17 +121,18 @@ export async function startSystem(options: SystemOptions = {}): Promise<TestSyst
   return system;
 }
 
-function testConfig(made: {
+/** The settings of a broker on loopback as a test wants them. */
+export function testConfig(made: {
   readonly port: number;
   readonly origin: string;
-  readonly forge: DemoForge;
+  readonly forge: Pick<DemoForge, 'url'>;
   readonly clientSecret: string;
   readonly directory: string;
   readonly storeKey: Uint8Array;
 }): Config {
   const minuteMs = 60_000;
   return {
-    listen: { hostname: '127.0.0.1', port: made.port },
+    listen: { kind: 'tcp', hostname: '127.0.0.1', port: made.port },
     publicOrigin: made.origin,
     forgejoUrl: made.forge.url,
     forgejoInternalUrl: made.forge.url,
@@ -140,8 +142,11 @@ function testConfig(made: {
     forgejoRefreshTokenTtlMs: 730 * 60 * minuteMs,
     storePath: join(made.directory, 'store.sqlite'),
     storeKey: made.storeKey,
+    storePreviousKey: undefined,
     controlSocketPath: undefined,
     childCommand: [...DEMO_CHILD, '--url', made.forge.url],
+    childSandbox: 'none',
+    childSandboxPaths: [],
     maxSessions: 100,
     maxSessionsPerUser: 50,
     spawnConcurrency: undefined,
@@ -156,6 +161,10 @@ function testConfig(made: {
     maxBodyBytes: 4 * 1024 * 1024,
     maxMessageBytes: 32 * 1024 * 1024,
     maxStreamBufferBytes: 8 * 1024 * 1024,
+    maxChildBacklogBytes: 8 * 1024 * 1024,
+    maxChildOutputBytes: 8 * 1024 * 1024,
+    maxCallsPerSession: 256,
+    maxSpawnsWaiting: 256,
     maxClients: 10_000,
     staticClients: [],
     redirectAllowlist: ['cursor://anysphere.cursor-mcp/oauth/callback'],
@@ -164,6 +173,10 @@ function testConfig(made: {
     maxScope: 'forgejo:delete',
     toolsToml: undefined,
     defaultScope: 'forgejo:delete',
+    trustedProxies: [],
+    rateLimits: NO_RATE_LIMITS,
+    metricsListen: undefined,
+    metricsToken: undefined,
     logLevel: 'debug',
     logFormat: 'json',
   };

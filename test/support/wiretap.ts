@@ -19,12 +19,13 @@ export interface Wiretap {
   valuesOf(names: readonly string[]): Map<string, string>;
 }
 
-export function createWiretap(): Wiretap {
+/** `through` is what really asks. */
+export function createWiretap(through: HttpFetch = fetch): Wiretap {
   const exchanges: Exchange[] = [];
   return {
     exchanges,
     fetch: async (url, init = {}) => {
-      const response = await fetch(url, init);
+      const response = await through(url, init);
       const isStream = response.headers.get('content-type')?.startsWith('text/event-stream');
       exchanges.push({
         method: init.method ?? 'GET',

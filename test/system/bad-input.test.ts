@@ -291,9 +291,9 @@ describe('a broker behind a proxy, with a public host', () => {
     const publicOrigin = 'https://mcp.example';
     const behind = await startSystem({ config: { publicOrigin } });
     try {
-      const { hostname, port } = behind.config.listen;
+      const { port } = behind.broker;
       const ask = (host: string, path = '/.well-known/oauth-authorization-server') =>
-        fetch(`http://${hostname}:${port}${path}`, { headers: { host } });
+        fetch(`http://127.0.0.1:${port}${path}`, { headers: { host } });
       for (const host of [
         ...[`127.0.0.1:${port}`, `localhost:${port}`, 'localhost', 'attacker.example'],
         ...['mcp.example:8443', 'mcp.example.attacker.example', 'www.mcp.example'],

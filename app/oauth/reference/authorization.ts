@@ -9,6 +9,10 @@ import {
   text,
 } from './schema.ts';
 
+const TOO_MANY_PAGE = pageAnswer(
+  'Beyond a rate limit of the address or the account; see Retry-After.',
+);
+
 export const AUTHORIZE_DETAIL = {
   tags: ['Authorization'],
   summary: 'Ask a person for access (RFC 6749 section 4.1.1)',
@@ -42,6 +46,7 @@ export const AUTHORIZE_DETAIL = {
         'Back to the redirect URI with error, state and iss: invalid_request, unsupported_response_type, invalid_target, temporarily_unavailable.',
     },
     400: pageAnswer('The client or its redirect URI is unknown: a page, never a redirect.'),
+    429: TOO_MANY_PAGE,
     503: pageAnswer('Nothing can be kept now.'),
   },
 } satisfies Reference;
@@ -73,6 +78,7 @@ const DECISION_ERRORS = {
   403: pageAnswer('The form came from another site or another browser.'),
   413: pageAnswer('The body is too large.'),
   415: pageAnswer('The body is not a form.'),
+  429: TOO_MANY_PAGE,
   503: pageAnswer('Nothing can be kept now.'),
 };
 
@@ -120,6 +126,7 @@ export const CALLBACK_DETAIL = {
     400: pageAnswer('The sign-in is over, or Forgejo did not accept it.'),
     403: pageAnswer('Another browser, or an account that may not sign in.'),
     502: pageAnswer('This server is not set up correctly at Forgejo.'),
+    429: TOO_MANY_PAGE,
     503: pageAnswer('Forgejo, or the store of this server, is away; with a way to try again.'),
   },
 } satisfies Reference;

@@ -1,5 +1,13 @@
 import { CLIENT_AUTH_METHODS } from '../client.ts';
-import { jsonAnswer, listOf, oauthError, objectOf, type Reference, text } from './schema.ts';
+import {
+  jsonAnswer,
+  listOf,
+  oauthError,
+  objectOf,
+  type Reference,
+  TOO_MANY,
+  text,
+} from './schema.ts';
 
 const CLIENT_METADATA = {
   redirect_uris: listOf(
@@ -44,6 +52,7 @@ export const REGISTER_DETAIL = {
     ),
     413: jsonAnswer('The body is too large.', oauthError('invalid_client_metadata')),
     415: jsonAnswer('The body is not JSON.', oauthError('invalid_client_metadata')),
+    429: TOO_MANY,
     503: jsonAnswer(
       'No more clients can be kept now; see Retry-After.',
       oauthError('temporarily_unavailable'),

@@ -74,3 +74,9 @@ export function oauthError(...codes: readonly string[]): Schema {
     ['error'],
   );
 }
+
+/** What a program gets beyond a rate limit. */
+export const TOO_MANY = jsonAnswer(
+  'Beyond a rate limit of the address or the account; see Retry-After.',
+  oauthError('temporarily_unavailable'),
+);

@@ -1,8 +1,17 @@
-import { formBody, jsonAnswer, oauthError, objectOf, type Reference, text } from './schema.ts';
+import {
+  formBody,
+  jsonAnswer,
+  oauthError,
+  objectOf,
+  type Reference,
+  TOO_MANY,
+  text,
+} from './schema.ts';
 
 const BODY_ERRORS = {
   413: jsonAnswer('The body is too large.', oauthError('invalid_request')),
   415: jsonAnswer('The body is not a form.', oauthError('invalid_request')),
+  429: TOO_MANY,
   503: jsonAnswer(
     'Nothing can be kept now; see Retry-After.',
     oauthError('temporarily_unavailable'),

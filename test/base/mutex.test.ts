@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'bun:test';
-import { createMutex } from '../../app/forge/mutex.ts';
+import { createMutex } from '../../app/base/mutex.ts';
 
 describe('mutex', () => {
   it('runs one task at a time, in the order of arrival', async () => {

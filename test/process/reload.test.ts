@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type BrokerProcess, type Stage, setStage } from '../support/broker-process.ts';
+import { fixtureCommand } from '../support/fixture-supervisor.ts';
+import { ownCommand } from '../support/own-command.ts';
+import { RawSession } from '../support/raw-session.ts';
+import { accessTokenOf } from '../support/sign-in.ts';
+
+// Real processes: on a busy machine each of many takes its time.
+setDefaultTimeout(30_000);
+
+let stage: Stage;
+let broker: BrokerProcess;
+
+beforeEach(async () => {
+  stage = await setStage({ childCommand: fixtureCommand() });
+  write('');
+  broker = await stage.start({ settings: { LOG_LEVEL: undefined } });
+});
+
+afterEach(async () => {
+  await stage.end();
+});
+
+function write(more: string): void {
+  const command = `child_command = ${JSON.stringify(fixtureCommand())}\n`;
+  writeFileSync(join(stage.directory, 'config.toml'), command + more);
+}
+
+const reload = (...words: string[]) =>
+  ownCommand('reload', '--control-socket', `${stage.storePath}.control`, ...words);
+
+/** Whether scripts of that origin may read the answers. */
+async function isAllowed(origin: string): Promise<boolean> {
+  const answer = await fetch(`${stage.origin}/mcp`, { method: 'POST', headers: { origin } });
+  return answer.headers.get('access-control-allow-origin') === origin;
+}
+
+describe('fjmcp-broker reload', () => {
+  it('changes a live setting and tells it, and no session is dropped', async () => {
+    const session = await RawSession.open(stage.mcpUrl, await accessTokenOf(stage.mcpUrl));
+    const { pid } = await session.tool<{ pid: number }>('self');
+    expect(await isAllowed('https://app.example')).toBe(false);
+    write('allowed_origins = ["https://app.example"]\nlog_level = "debug"\n');
+    const { code, stdout } = await reload();
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout:
+        'ALLOWED_ORIGINS was "" and is "https://app.example" now\n' +
+        'LOG_LEVEL was "info" and is "debug" now\n',
+    });
+    expect(await isAllowed('https://app.example')).toBe(true);
+    expect(await session.tool<{ pid: number }>('self')).toMatchObject({ pid });
+    expect(broker.log('config.changed')).toMatchObject([
+      { setting: 'ALLOWED_ORIGINS', from: '', to: 'https://app.example' },
+      { setting: 'LOG_LEVEL', from: 'info', to: 'debug' },
+    ]);
+    // The log level holds for what was there before, too.
+    await broker.logged('http.request');
+  });
+
+  it('says which settings need a restart, and leaves them', async () => {
+    write('max_sessions = 7\n');
+    const { code, stdout } = await reload();
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: 'MAX_SESSIONS has changed and needs a restart\n',
+    });
+    expect(broker.log('config.needs_restart')).toMatchObject([{ setting: 'MAX_SESSIONS' }]);
+  });
+
+  it('refuses all of it when a part is wrong, with every fault, and exits 1', async () => {
+    write('allowed_origins = ["https://app.example", "nonsense"]\nmax_sesions = 7\n');
+    const { code, stderr } = await reload();
+    expect(code).toBe(1);
+    expect(stderr).toContain('allowed_origins');
+    expect(stderr).toContain('max_sesions: there is no such key');
+    expect(await isAllowed('https://app.example')).toBe(false);
+    expect(broker.log('config.refused')).toHaveLength(2);
+    expect(broker.log('config.changed')).toEqual([]);
+  });
+
+  it('says when nothing has changed, also as JSON', async () => {
+    expect(await reload()).toMatchObject({ code: 0, stdout: 'nothing has changed\n' });
+    const { stdout } = await reload('--json');
+    expect(JSON.parse(stdout)).toEqual({
+      ...{ kind: 'settings', changed: [], needRestart: [], warnings: [] },
+    });
+  });
+
+  it('exits 1 when no broker runs, and 2 for a flag that there is not', async () => {
+    broker.kill('SIGTERM');
+    await broker.exited;
+    expect((await reload()).code).toBe(1);
+    expect((await reload('--now')).code).toBe(2);
+  });
+});
+
+describe('SIGHUP', () => {
+  it('does the same without an answer: the log has it', async () => {
+    write('allowed_origins = ["https://app.example"]\n');
+    broker.kill('SIGHUP');
+    await broker.logged('config.reloaded');
+    expect(await isAllowed('https://app.example')).toBe(true);
+    write('allowed_origins = ["nonsense"]\n');
+    broker.kill('SIGHUP');
+    await broker.logged('config.refused');
+    expect(await isAllowed('https://app.example')).toBe(true);
+  });
+
+  it('knows a static client from then on, and none that is gone from the file', async () => {
+    const isKnown = async () => {
+      const url = `${stage.origin}/oauth/authorize?client_id=dash`;
+      // What is missing besides is told to the client, but only to one that is known.
+      return (await fetch(url, { redirect: 'manual' })).status === 303;
+    };
+    expect(await isKnown()).toBe(false);
+    const table = '[[static_clients]]\nid = "dash"\nname = "Dashboard"\n';
+    write(`${table}redirect_uris = ["http://127.0.0.1:1/cb"]\n`);
+    broker.kill('SIGHUP');
+    await broker.logged('config.reloaded');
+    expect(broker.log('config.changed')).toMatchObject([{ setting: 'STATIC_CLIENTS' }]);
+    expect(await isKnown()).toBe(true);
+    write('');
+    broker.kill('SIGHUP');
+    await broker.logged('config.reloaded', 2);
+    expect(await isKnown()).toBe(false);
+  });
+});
