@@ -26,6 +26,7 @@ import { type PreparedBroker, serveBroker } from './serving.ts';
 import { createSessionRegistry, type SessionRegistry } from './session/registry.ts';
 import { openStore, type Store } from './store/store.ts';
 import { StoreOpenError } from './store/store-error.ts';
+import { createCatalogue } from './tools/catalogue.ts';
 
 export {
   type BrokerParts,
@@ -72,8 +73,13 @@ export async function prepareBroker(
     const tokens = createAccountTokens({ forge, accounts: store.accounts, clock, log, metrics });
     const spawnBreaker = createSpawnBreaker({ clock, log, metrics });
     const sandbox = chooseSandbox(config);
+    const catalogue = createCatalogue(config.toolsToml);
+    if (!catalogue.ok) throw new StartFailure(catalogue.error.join('; '));
     const supervisor = superviseChildren(config, { ...parts, metrics, sandbox });
-    const built = { ...parts, live, metrics, keyring, store, forge, tokens, spawnBreaker };
+    const built = {
+      ...{ ...parts, live, metrics, keyring, store, forge, tokens, spawnBreaker },
+      catalogue: catalogue.value,
+    };
     const sessions = createSessions(config, { ...built, supervisor });
     const trial = { supervisor, forge, clock };
     const all = { ...built, sandbox, sessions, tryChild: () => tryOneChild(trial) };
@@ -143,6 +149,10 @@ function superviseChildren(
     forgejoUrl: config.forgejoInternalUrl,
     userAgent: USER_AGENT,
     messageBytesMax: config.maxMessageBytes,
+    pipeLimits: {
+      backlogBytesMax: config.maxChildBacklogBytes,
+      unaskedBytesPerSecond: config.maxChildOutputBytes,
+    },
     stopGraceMs: config.stopGraceMs,
     ...parts,
   });
@@ -173,7 +183,10 @@ function createSessions(
   const { supervisor } = parts;
   return createSessionRegistry({
     ...{ store, tokens, supervisor, spawnBreaker, keyring, clock, random, log, metrics },
-    spawnQueue: createSpawnQueue({ concurrency, clock, metrics }),
+    spawnQueue: createSpawnQueue({
+      ...{ concurrency, clock, metrics },
+      waitingMax: config.maxSpawnsWaiting,
+    }),
     probeForge: async (token) => {
       const user = await forge.user(token);
       if (user.ok || user.error.kind === 'misconfigured') return 'up';
@@ -185,6 +198,7 @@ function createSessions(
       requestTimeoutMs: config.requestTimeoutMs,
       requestTimeoutTotalMs: config.requestTimeoutTotalMs,
       streamBufferBytesMax: config.maxStreamBufferBytes,
+      callsMax: config.maxCallsPerSession,
       storedPerUserMax: config.maxStoredSessionsPerUser,
       ttlMs: config.sessionTtlMs,
       idleTimeoutMs: config.sessionIdleTimeoutMs,

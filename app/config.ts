@@ -23,6 +23,7 @@ import {
   variableOf,
 } from './config/sources.ts';
 import { readStaticClients } from './config/static-clients.ts';
+import { findToolsFile } from './config/tools-file.ts';
 
 /** A client that the administrator wrote into the configuration file. */
 export interface StaticClientConfig {
@@ -32,6 +33,9 @@ export interface StaticClientConfig {
   /** SHA-256 of the secret, base64url without padding; null for a public client. */
   readonly secretSha256: string | null;
 }
+
+/** From the least to the most; each holds those before it. */
+export type ScopeName = 'forgejo:read' | 'forgejo:write' | 'forgejo:delete';
 
 /** Everything that the program is told; parsed, checked and in its own units. */
 export interface Config {
@@ -76,10 +80,22 @@ export interface Config {
   readonly maxMessageBytes: number;
   /** A session. */
   readonly maxStreamBufferBytes: number;
+  /** What may wait for a child that does not read. */
+  readonly maxChildBacklogBytes: number;
+  /** What a child may write unasked in a second. */
+  readonly maxChildOutputBytes: number;
+  readonly maxCallsPerSession: number;
+  readonly maxSpawnsWaiting: number;
   readonly maxClients: number;
   readonly staticClients: readonly StaticClientConfig[];
   readonly redirectAllowlist: readonly string[];
   readonly allowedOrigins: readonly string[];
+  /** The most that any connection may do, whatever it was granted. */
+  readonly maxScope: ScopeName;
+  /** What the consent page proposes to a client that asks for nothing; never above `maxScope`. */
+  readonly defaultScope: ScopeName;
+  /** The administrator's own catalogue of tools, in TOML, found to be right; undefined: none. */
+  readonly toolsToml: string | undefined;
   /** Whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly Network[];
   readonly rateLimits: RateLimitRules;
@@ -99,6 +115,8 @@ export interface ConfigInput {
   readonly readFile: ReadFile;
   /** The absolute path of a program, or null when there is none to run. */
   readonly which: (program: string) => string | null;
+  /** What is wrong with a catalogue of tools, each a sentence. */
+  readonly toolsFaults: (toml: string) => readonly string[];
   /** The absolute form of a path. */
   readonly resolvePath: (path: string) => string;
 }
@@ -136,6 +154,8 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
     faults.push(`${variableOf(CLIENT_SECRET_NAME)} or ${secretName}: ${secret.reason}`);
   const key = findStoreKey(values.storeKeyFile, input.env, input.readFile);
   if (!key.ok) faults.push(`${spellings(SETTINGS.storeKeyFile.name)}: ${key.reason}`);
+  const tools = findToolsFile(values.toolsFile, input.readFile, input.toolsFaults);
+  faults.push(...tools.faults.map((fault) => `${spellings(SETTINGS.toolsFile.name)}: ${fault}`));
   const previous = findPreviousKey(values.storePreviousKeyFile, input.env, input.readFile);
   if (!previous.ok)
     faults.push(`${spellings(SETTINGS.storePreviousKeyFile.name)}: ${previous.reason}`);
@@ -161,6 +181,7 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
     storeKeyFile: __,
     storePreviousKeyFile: ___,
     metricsTokenFile: ____,
+    toolsFile: _____,
     ...settings
   } = values;
   const forgejoInternalUrl = values.forgejoInternalUrl ?? values.forgejoUrl;
@@ -182,6 +203,7 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
       controlSocketPath: controlSocketOf(values, input.resolvePath),
       childCommand: child.argv,
       staticClients: statics.clients,
+      toolsToml: tools.toml,
       warnings,
     },
   };

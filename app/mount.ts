@@ -16,6 +16,8 @@ import { createServer } from './server.ts';
 import type { SessionRegistry } from './session/registry.ts';
 import type { Store } from './store/store.ts';
 import { StoreError } from './store/store-error.ts';
+import type { Catalogue } from './tools/catalogue.ts';
+import { createScopeLimits } from './tools/scope-limits.ts';
 
 const AUTHORIZATION_REQUESTS_MAX = 10_000;
 
@@ -29,6 +31,7 @@ export function mount(
   // Live settings are asked for at each use.
   const allowedOrigins = () => config.allowedOrigins;
   const { log, clock, metrics, store, forge, tokens, sessions } = built;
+  const scopes = createScopeLimits(() => config);
   const addresses = createClientAddresses({ trustedProxies: () => config.trustedProxies, log });
   const rules = () => config.rateLimits;
   const rateLimits = createRateLimits({ rules, addresses, clock, log, metrics });
@@ -55,6 +58,7 @@ export function mount(
     status,
     authorizationServer: {
       ...built,
+      scopes,
       publicOrigin,
       allowedOrigins,
       accountTokens: tokens,
@@ -72,7 +76,8 @@ export function mount(
       },
     },
     protectedResource: {
-      ...{ store, sessions, publicOrigin, allowedOrigins, clock, log, metrics, rateLimits },
+      ...{ store, sessions, publicOrigin, allowedOrigins, scopes, clock, log, metrics },
+      ...{ rateLimits, catalogue: built.catalogue },
       serverVersions: built.serverVersions,
       bodyBytesMax: config.maxBodyBytes,
     },
@@ -94,6 +99,7 @@ export interface Built extends BrokerParts {
   readonly tokens: AccountTokens;
   readonly spawnBreaker: SpawnBreaker;
   readonly sessions: SessionRegistry;
+  readonly catalogue: Catalogue;
   readonly tryChild: () => Promise<ChildTrial>;
   readonly sandbox: Sandbox;
 }

@@ -17,7 +17,7 @@ export interface ServerParts {
   readonly addresses: ClientAddresses;
   readonly status: StatusOptions;
   readonly authorizationServer: AuthorizationServerParts;
-  readonly protectedResource: ProtectedResourceOptions;
+  readonly protectedResource: Omit<ProtectedResourceOptions, 'allowIdle'>;
   /** Made from the route declarations of the plugins; see `publicRoutes`. */
   readonly apiReference: (routes: () => AnyElysia) => Promise<AnyElysia>;
 }
@@ -37,7 +37,10 @@ const IDLE_TIMEOUT_S = 60;
  */
 export async function createServer(parts: ServerParts) {
   const { succeeded } = parts;
-  const routes = () => publicRoutes(parts);
+  const root: { app?: AnyElysia } = {};
+  const allowIdle = (request: Request, seconds: number) =>
+    root.app?.server?.timeout(request, seconds);
+  const routes = () => publicRoutes(parts, allowIdle);
   const app = new Elysia({
     serve: {
       // Bun would let a second broker share the port silently, and sessions would be lost at random.
@@ -57,14 +60,18 @@ export async function createServer(parts: ServerParts) {
     .use(hostGuard({ publicOrigin: parts.publicOrigin }))
     .use(routes())
     .use(await parts.apiReference(routes));
+  root.app = app;
   parts.addresses.listenWith(() => app.server);
   return app;
 }
 
 /** Every route that a client, a person or an admin may use, without guards and without state. */
-function publicRoutes(parts: ServerParts): AnyElysia {
+function publicRoutes(
+  parts: ServerParts,
+  allowIdle: ProtectedResourceOptions['allowIdle'],
+): AnyElysia {
   return new Elysia()
     .use(status(parts.status))
     .use(authorizationServer(parts.authorizationServer))
-    .use(protectedResource(parts.protectedResource));
+    .use(protectedResource({ ...parts.protectedResource, allowIdle }));
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Glob } from 'bun';
+import { createCatalogue } from '../app/tools/catalogue.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -31,9 +32,9 @@ describe('docs/conformance.md', () => {
     const owned = [
       ...range('D', 1, 13).filter((id) => id !== 'D10'),
       ...range('R', 1, 8),
-      ...range('E', 1, 14).filter((id) => id !== 'E10'),
-      ...['B1', 'B2', ...range('B', 4, 8)],
-      ...[...range('S', 1, 5), ...range('S', 7, 11)],
+      ...range('E', 1, 14),
+      ...range('B', 1, 9),
+      ...[...range('S', 1, 5), ...range('S', 7, 12)],
       ...range('T', 1, 30),
       ...[...range('P', 1, 6), ...range('P', 8, 11)],
     ];
@@ -73,7 +74,8 @@ describe('the documents', () => {
     for (const document of documents) {
       const text = readFileSync(`${ROOT}${document}`, 'utf8');
       const folder = `${ROOT}${dirname(document)}/`;
-      for (const [, target = ''] of text.matchAll(/\]\(([^)#:]+)\)/g)) {
+      for (const [, link, image] of text.matchAll(/\]\(([^)#:]+)\)|src="([^":]+)"/g)) {
+        const target = link ?? image ?? '';
         expect([document, target, existsSync(`${folder}${target}`)]).toEqual([
           document,
           target,
@@ -81,6 +83,35 @@ describe('the documents', () => {
         ]);
       }
     }
+  });
+});
+
+describe('docs/permissions.md', () => {
+  const text = readFileSync(`${ROOT}docs/permissions.md`, 'utf8');
+
+  it('counts the tools of each scope as the catalogue does', () => {
+    const catalogue = createCatalogue();
+    if (!catalogue.ok) throw new Error(catalogue.error.join('; '));
+    const { names, find } = catalogue.value;
+    const count = (scope: string) => names.filter((name) => find(name)?.scope === scope).length;
+    expect(text).toContain(`${count('forgejo:read')} of forgejo-mcp's ${names.length} tools`);
+    expect(text).toContain(`${count('forgejo:write')} more tools`);
+    expect(text).toContain(`The other ${count('forgejo:delete')}: `);
+  });
+
+  it('has an example of a file of tools that is taken', () => {
+    const [, example = ''] = /```toml\n([\s\S]*?)```/.exec(text) ?? [];
+    const own = createCatalogue(example);
+    expect(own.ok ? own.value.find('merge_pull_request')?.scope : own.error).toBe('forgejo:delete');
+    expect(own.ok && own.value.find('close_milestone')?.scope).toBe('forgejo:write');
+  });
+
+  it('names every reason of a refusal', () => {
+    const policy = readFileSync(`${ROOT}app/tools/policy.ts`, 'utf8');
+    const [, union = ''] = /export type RefusalReason =([\s\S]*?);/.exec(policy) ?? [];
+    const reasons = [...union.matchAll(/'(\w+)'/g)].map(([, reason]) => reason ?? '');
+    expect(reasons.length).toBeGreaterThan(3);
+    for (const reason of [...reasons, 'scope']) expect(text).toContain(`| \`${reason}\` |`);
   });
 });
 

@@ -1,3 +1,5 @@
+import { SharedTimers } from './shared-timers.ts';
+
 /** Takes back what `after` or `every` has planned; harmless when it has already run. */
 export type Cancel = () => void;
 
@@ -14,14 +16,19 @@ export interface Clock {
   every(periodMs: number, run: () => void): Cancel;
 }
 
-/** The real clock. Its timers do not keep the process alive: the listener does. */
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  after(delayMs, run) {
+const timers = new SharedTimers({
+  nowMs: () => performance.now(),
+  startTimer(delayMs, run) {
     const timer = setTimeout(run, delayMs);
     timer.unref();
     return () => clearTimeout(timer);
   },
+});
+
+/** The real clock. Its timers do not keep the process alive: the listener does. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after: (delayMs, run) => timers.after(delayMs, run),
   every(periodMs, run) {
     const timer = setInterval(run, periodMs);
     timer.unref();

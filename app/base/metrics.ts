@@ -98,6 +98,11 @@ function messageMetrics({ counter, gauge, histogram }: Makers) {
       'outcome',
     ]),
     calls: counter('calls_total', 'JSON-RPC requests of clients by outcome.', ['outcome']),
+    callsRefused: counter(
+      'calls_refused_total',
+      'Messages of clients that their grant does not allow, by reason.',
+      ['reason'],
+    ),
     callSeconds: histogram('call_seconds', 'JSON-RPC request to its answer.', []),
     limitsReached: counter('limits_reached_total', 'Requests beyond a limit, by its name.', [
       'limit',

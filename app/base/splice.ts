@@ -14,42 +14,91 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
 /**
- * Finds the members of the outermost object whose names are in `names`, without building the value.
- * `text` must be JSON that `JSON.parse` accepts. `duplicate` names a member that stands twice:
- * two readers may take different ones, so a message with such a member must be refused.
- * With `stopAfter`, the search ends at the first occurrence of that member.
+ * Walks over the members of the outermost object, whose values are not built: where one stands is
+ * read from it before the next is asked for. Each message is walked over, so it makes no objects.
+ * `text` must be JSON that `JSON.parse` accepts.
  */
-export function topLevelMembers(
-  text: string,
-  names: readonly string[],
-  stopAfter?: string,
-): { readonly spans: ReadonlyMap<string, Span>; readonly duplicate: string | undefined } {
-  const spans = new Map<string, Span>();
-  let member = firstMember(text);
-  while (member !== undefined) {
-    const { name, start, end } = member;
-    if (names.includes(name)) {
-      if (spans.has(name)) return { spans, duplicate: name };
-      spans.set(name, { start, end });
-      if (name === stopAfter) break;
-    }
-    member = memberAfter(text, end);
+export class Members {
+  readonly #text: string;
+  #nameStart = 0;
+  #nameEnd = 0;
+  /** Where the value stands. */
+  start = 0;
+  end = 0;
+
+  constructor(text: string) {
+    this.#text = text;
   }
-  return { spans, duplicate: undefined };
+
+  /** Goes on to the next member, first to the first; false when there is none. */
+  next(): boolean {
+    const text = this.#text;
+    const before = skipSpace(text, this.end);
+    // Behind the opening brace of the object, or a comma.
+    if (this.end > 0 && text.charCodeAt(before) !== COMMA) return false;
+    this.#nameStart = skipSpace(text, before + 1);
+    if (text.charCodeAt(this.#nameStart) !== QUOTE) return false;
+    this.#nameEnd = skipString(text, this.#nameStart);
+    this.start = skipSpace(text, skipSpace(text, this.#nameEnd) + 1);
+    this.end = skipValue(text, this.start);
+    return true;
+  }
+
+  /** Its name, decoded: an escaped one may spell `id` too. */
+  get name(): string {
+    const raw = this.#text.slice(this.#nameStart + 1, this.#nameEnd - 1);
+    if (!raw.includes('\\')) return raw;
+    return String(JSON.parse(this.#text.slice(this.#nameStart, this.#nameEnd)));
+  }
 }
 
 /**
- * The names of the outermost object's members in their order, repeats included; names are decoded,
- * values are not built. `text` must be JSON that `JSON.parse` accepts.
+ * The names of the outermost object's members in their order, repeats included. `text` is as
+ * `Members` takes it.
  */
-export function topLevelNames(text: string): string[] {
+export function memberNames(text: string): string[] {
+  const members = new Members(text);
   const names: string[] = [];
-  let member = firstMember(text);
-  while (member !== undefined) {
-    names.push(member.name);
-    member = memberAfter(text, member.end);
-  }
+  while (members.next()) names.push(members.name);
   return names;
+}
+
+/** Where the value of the first member of that name stands. `text` is as `Members` takes it. */
+export function memberSpan(text: string, name: string): Span | undefined {
+  const members = new Members(text);
+  while (members.next()) {
+    if (members.name === name) return { start: members.start, end: members.end };
+  }
+  return undefined;
+}
+
+/**
+ * How many members all objects of a JSON text have together, repeats included. More than its value has,
+ * as `memberCountOf` counts them: some member stands twice. `text` must be JSON that `JSON.parse`
+ * accepts; nothing of it is copied.
+ */
+export function memberCount(text: string): number {
+  let count = 0;
+  let quote = text.indexOf('"');
+  while (quote !== -1) {
+    const end = skipString(text, quote);
+    if (text.charCodeAt(skipSpace(text, end)) === COLON) count += 1;
+    quote = text.indexOf('"', end);
+  }
+  return count;
+}
+
+/** How many members all objects of a value of `JSON.parse` have together. */
+export function memberCountOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  const left: object[] = [value];
+  for (let part = left.pop(); part !== undefined; part = left.pop()) {
+    const inner: readonly unknown[] = Array.isArray(part) ? part : Object.values(part);
+    if (!Array.isArray(part)) count += inner.length;
+    for (const one of inner) if (typeof one === 'object' && one !== null) left.push(one);
+  }
+  return count;
 }
 
 /** The text with the value at `span` replaced by `value`; everything else stays byte for byte. */
@@ -67,14 +116,23 @@ export function spanAtPath(text: string, path: readonly string[]): Span | 'ambig
   let end = text.length;
   for (const name of path) {
     if (text.charCodeAt(start) !== OPEN_BRACE) return undefined;
-    const { spans, duplicate } = topLevelMembers(text.slice(start, end), [name]);
-    if (duplicate !== undefined) return 'ambiguous';
-    const span = spans.get(name);
-    if (span === undefined) return undefined;
+    const span = onlySpan(text.slice(start, end), name);
+    if (span === undefined || span === 'ambiguous') return span;
     end = start + span.end;
     start += span.start;
   }
   return { start, end };
+}
+
+function onlySpan(text: string, name: string): Span | 'ambiguous' | undefined {
+  const members = new Members(text);
+  let span: Span | undefined;
+  while (members.next()) {
+    if (members.name !== name) continue;
+    if (span !== undefined) return 'ambiguous';
+    span = { start: members.start, end: members.end };
+  }
+  return span;
 }
 
 /** Where the elements of an array stand; `text` must be JSON that `JSON.parse` takes for an array. */
@@ -89,34 +147,6 @@ export function arrayElements(text: string): Span[] {
     start = skipSpace(text, comma + 1);
   }
   return elements;
-}
-
-/** A name with the span of its value. */
-interface Member extends Span {
-  readonly name: string;
-}
-
-function firstMember(text: string): Member | undefined {
-  return memberAt(text, skipSpace(text, 0) + 1);
-}
-
-function memberAfter(text: string, valueEnd: number): Member | undefined {
-  const comma = skipSpace(text, valueEnd);
-  return text.charCodeAt(comma) === COMMA ? memberAt(text, comma + 1) : undefined;
-}
-
-function memberAt(text: string, from: number): Member | undefined {
-  const nameStart = skipSpace(text, from);
-  if (text.charCodeAt(nameStart) !== QUOTE) return undefined;
-  const nameEnd = skipString(text, nameStart);
-  const start = skipSpace(text, skipSpace(text, nameEnd) + 1);
-  return { name: memberName(text, nameStart, nameEnd), start, end: skipValue(text, start) };
-}
-
-/** An escaped name may spell `id` too, so it is decoded before it is compared. */
-function memberName(text: string, start: number, end: number): string {
-  const raw = text.slice(start + 1, end - 1);
-  return raw.includes('\\') ? String(JSON.parse(text.slice(start, end))) : raw;
 }
 
 function skipSpace(text: string, from: number): number {

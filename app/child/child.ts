@@ -9,14 +9,18 @@ import { signalGroup } from './process-group.ts';
 import type { StderrLog } from './stderr.ts';
 import { climbStopLadder } from './stop-ladder.ts';
 
-/** Bytes that may wait for a child that does not read; one message alone may be longer. */
-export const STDIN_BYTES_MAX = 8 * 1024 * 1024;
+/** What waits for a child, and what it may say unasked. */
+export interface PipeLimits {
+  /** Bytes that may wait for a child that does not read; one message alone may be longer. */
+  readonly backlogBytesMax: number;
+  /** Bytes that it may write in a second without being asked, lines at their cost. */
+  readonly unaskedBytesPerSecond: number;
+}
 
 /**
- * What a child may write in a second without being asked, in bytes and what lines cost beside them:
- * 2,048 short messages, or 8 MiB. Each costs parsing, and often a place in a stream.
+ * What lines cost beside their bytes: each is parsed, and often takes a place in a stream. Of 8 MiB a
+ * second that makes 2,048 short messages.
  */
-const UNASKED_COST_PER_SECOND_MAX = 8 * 1024 * 1024;
 const UNASKED_LINE_COST = 4096;
 const EMPTY_LINE_COST = 256;
 
@@ -58,6 +62,7 @@ export function superviseProcess(
     /** Complete lines of stdout, in order, none of them empty. */
     readonly onLine: (line: string) => void;
     readonly lineBytesMax: number;
+    readonly limits: PipeLimits;
     readonly graceMs: number;
     readonly clock: Clock;
     readonly log: Log;
@@ -65,8 +70,10 @@ export function superviseProcess(
   },
 ): Child {
   const { clock, graceMs, log, metrics } = options;
-  const input = createInput(subprocess.stdin, () => void stop('closed_its_stdin'));
-  const unasked = createAllowance(UNASKED_COST_PER_SECOND_MAX, clock);
+  const input = createInput(subprocess.stdin, options.limits.backlogBytesMax, () => {
+    void stop('closed_its_stdin');
+  });
+  const unasked = createAllowance(options.limits.unaskedBytesPerSecond, clock);
   let reason: string | undefined;
   /** Messages sent that no line came for: as many lines cost nothing, however long. */
   let asked = 0;
@@ -163,7 +170,7 @@ interface Input {
 /**
  * Counts what waits: Bun's sink takes any amount, and reports to an exited child that all is well.
  */
-function createInput(sink: Bun.FileSink, onBroken: () => void): Input {
+function createInput(sink: Bun.FileSink, backlogBytesMax: number, onBroken: () => void): Input {
   let closed = false;
   let waitingBytes = 0;
 
@@ -184,7 +191,7 @@ function createInput(sink: Bun.FileSink, onBroken: () => void): Input {
       const line = `${oneLine(text)}\n`;
       // Counted only when something waits: a child that reads costs no counting.
       const bytes = waitingBytes === 0 ? 0 : Buffer.byteLength(line);
-      if (waitingBytes > 0 && waitingBytes + bytes > STDIN_BYTES_MAX) return err('full');
+      if (waitingBytes > 0 && waitingBytes + bytes > backlogBytesMax) return err('full');
       try {
         const accepted = sink.write(line);
         const rest = accepted instanceof Promise ? accepted : sink.flush();

@@ -2,11 +2,8 @@ import type { Clock } from '../base/clock.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 
-/** Starts that may wait for their turn, of all accounts together. */
-export const SPAWNS_WAITING_MAX = 256;
-
-/** Starts of one account that may wait: the others' place in the queue is not to be bought. */
-export const SPAWNS_WAITING_PER_USER_MAX = 64;
+/** Of the places in the queue one account may have this part: the others' are not to be bought. */
+export const SHARE_OF_ONE_ACCOUNT = 1 / 4;
 
 /** A client that waits longer than this for a process is better told to come again. */
 export const SPAWN_WAIT_MS_MAX = 10_000;
@@ -33,10 +30,13 @@ interface Waiter {
  */
 export function createSpawnQueue(options: {
   readonly concurrency: number;
+  /** Starts that may wait for their turn, of all accounts together. */
+  readonly waitingMax: number;
   readonly clock: Clock;
   readonly metrics: Metrics;
 }): SpawnQueue {
-  const { concurrency, clock, metrics } = options;
+  const { concurrency, waitingMax, clock, metrics } = options;
+  const waitingPerAccountMax = Math.max(1, Math.floor(waitingMax * SHARE_OF_ONE_ACCOUNT));
   // A map keeps the order in which keys came: the account at its head is the next one.
   const queues = new Map<number, Waiter[]>();
   let running = 0;
@@ -85,7 +85,7 @@ export function createSpawnQueue(options: {
     turn(accountId) {
       if (running < concurrency) return Promise.resolve(ok(startTurn()));
       const queue = queues.get(accountId) ?? [];
-      if (waiting >= SPAWNS_WAITING_MAX || queue.length >= SPAWNS_WAITING_PER_USER_MAX) {
+      if (waiting >= waitingMax || queue.length >= waitingPerAccountMax) {
         return Promise.resolve(busy());
       }
       return new Promise((resolve) => {

@@ -5,7 +5,13 @@ import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
-import { type Child, type ChildExit, type ChildProcess, superviseProcess } from './child.ts';
+import {
+  type Child,
+  type ChildExit,
+  type ChildProcess,
+  type PipeLimits,
+  superviseProcess,
+} from './child.ts';
 import { childEnvironment } from './environment.ts';
 import { parentDeathPrefix } from './process-group.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -46,6 +52,7 @@ export interface SupervisorOptions {
   readonly userAgent: string;
   /** Longest line of a child, in bytes; beyond it the child is stopped. */
   readonly messageBytesMax: number;
+  readonly pipeLimits: PipeLimits;
   /** Longest time from the start of a stop to SIGKILL; never more than `STOP_LADDER_MS`. */
   readonly stopGraceMs: number;
   readonly clock: Clock;
@@ -91,6 +98,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         stderr: createStderrLog({ ...options, token: request.token, log: childLog }),
         onLine: request.onLine,
         lineBytesMax: options.messageBytesMax,
+        limits: options.pipeLimits,
         graceMs: options.stopGraceMs,
         clock: options.clock,
         log: childLog,

@@ -11,6 +11,7 @@ import { readConfigFile } from '../config/read-file.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { DEMO_USERS, type DemoForge, startDemoForge } from '../demo/forge.ts';
 import { StepFailure, walkOnce } from '../demo/once.ts';
+import { catalogueFaults } from '../tools/catalogue.ts';
 import { type Command, type CommandContext, EXIT, type ExitCode } from './command.ts';
 import { ownProgram } from './own-program.ts';
 
@@ -129,6 +130,7 @@ function demoConfig(
     readFile: readConfigFile,
     which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
     resolvePath: resolve,
+    toolsFaults: catalogueFaults,
   });
   if (!loaded.ok) throw new StartFailure(loaded.error.join('; '));
   const { warnings, ...config } = loaded.value;

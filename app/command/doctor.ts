@@ -12,6 +12,7 @@ import type { Finding, FindingStatus } from '../doctor/finding.ts';
 import { machineParts } from '../doctor/machine.ts';
 import type { DoctorParts, TestLogin } from '../doctor/parts.ts';
 import { backupDirectoryOf } from '../store/backup.ts';
+import { catalogueFaults } from '../tools/catalogue.ts';
 import { type Command, type CommandContext, EXIT, type ExitCode } from './command.ts';
 import { readFlags, tellUsage } from './flags.ts';
 import { shownJson } from './shown.ts';
@@ -43,6 +44,7 @@ export const doctor: Command = async (context) => {
     readFile: readConfigFile,
     which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
     resolvePath: resolve,
+    toolsFaults: catalogueFaults,
   });
   if (!loaded.ok) {
     tell(context, [...loaded.error.map(wrong), ...loaded.warnings.map(odd)], json);

@@ -1,9 +1,19 @@
-import type { Shown, ShownGrant } from '../control/protocol.ts';
+import type { Shown, ShownGrant, ShownLimits } from '../control/protocol.ts';
 import { askBroker } from './ask-broker.ts';
 import type { Command } from './command.ts';
 import { shownAge, shownCount, shownTable } from './shown.ts';
 
-const HEADING = ['GRANT', 'LOGIN', 'ACCOUNT', 'CLIENT', 'CLIENT ID', 'SCOPE', 'GIVEN', 'USED'];
+const HEADING = [
+  'GRANT',
+  'LOGIN',
+  'ACCOUNT',
+  'CLIENT',
+  'CLIENT ID',
+  'SCOPE',
+  'ONLY',
+  'GIVEN',
+  'USED',
+];
 
 /** Lists what people have allowed clients and not ended, the latest used first. */
 export const grants: Command = (context) =>
@@ -26,11 +36,20 @@ function show({ rows, more }: Shown<ShownGrant>, nowMs: number): string {
       row.accountState.replaceAll('_', ' '),
       row.clientName,
       row.clientId,
-      row.scope,
+      // The largest; it holds the others.
+      row.scope.split(' ').at(-1) ?? '',
+      shownLimits(row.limits),
       shownAge(row.createdAt, nowMs),
       shownAge(row.lastUsedAt, nowMs),
     ]),
   );
   const tail = more ? ', and more that are not shown' : '';
   return `${table}${shownCount(rows.length, 'grant')}${tail}\n`;
+}
+
+/** How far a person has narrowed it; which tools and which places, `--json` tells. */
+function shownLimits(limits: ShownLimits | null): string {
+  const count = (list: readonly string[] | 'all' = 'all', noun: string) =>
+    list === 'all' ? [] : [shownCount(list.length, noun)];
+  return [...count(limits?.toolsets, 'toolset'), ...count(limits?.targets, 'place')].join(', ');
 }

@@ -7,6 +7,7 @@ import { readConfigFile } from '../config/read-file.ts';
 import { loadConfig } from '../config.ts';
 import { succeedBroker } from '../succession.ts';
 import { createServiceManager, type ServiceManager } from '../systemd/service-manager.ts';
+import { catalogueFaults } from '../tools/catalogue.ts';
 import { announce } from './announce.ts';
 import { type Command, EXIT } from './command.ts';
 import { createStarter, readInheritance } from './successor.ts';
@@ -23,6 +24,7 @@ export const serve: Command = async (context) => {
       readFile: readConfigFile,
       which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
       resolvePath: resolve,
+      toolsFaults: catalogueFaults,
     });
   const loaded = readConfig();
   if (!loaded.ok) {

@@ -1,9 +1,8 @@
 import type { Config } from '../config.ts';
-import { commandWords } from './child-command.ts';
 import { network } from './network.ts';
-import { count, duration, line, oneOf, size, TIMER_MAX_MS } from './parse.ts';
+import { duration, line, oneOf } from './parse.ts';
 import { RATE_LIMITS, rateLimits } from './rate-limits.ts';
-import { sandboxPath } from './sandbox-paths.ts';
+import { SESSION_SETTINGS } from './session-settings.ts';
 import { type Fallback, list, one, optional, type Setting, text } from './setting.ts';
 import {
   browserForgeUrl,
@@ -27,12 +26,14 @@ export interface SettingValues
     | 'controlSocketPath'
     | 'childCommand'
     | 'staticClients'
+    | 'toolsToml'
   > {
   readonly forgejoInternalUrl: string | undefined;
   readonly forgejoClientSecretFile: string | undefined;
   readonly storeKeyFile: string | undefined;
   readonly storePreviousKeyFile: string | undefined;
   readonly controlSocketPath: string | undefined;
+  readonly toolsFile: string | undefined;
   readonly metricsTokenFile: string | undefined;
   /** As written: `{forgejo_url}` not filled in, the program not looked up. */
   readonly childCommand: readonly string[];
@@ -49,11 +50,12 @@ const METRICS_TOKEN_ELSEWHERE =
 
 const SECOND = 1000;
 const YEARS = 3650 * 24 * 3600 * SECOND;
-const MIB = 1024 ** 2;
 
 /** What forgejo-mcp's tools need, and no admin scope; none at all would mean everything. */
 const FORGEJO_SCOPES =
   'read:misc write:issue write:notification write:organization write:repository write:user';
+
+const SCOPE_NAMES = ['forgejo:read', 'forgejo:write', 'forgejo:delete'] as const;
 
 /** The settings table: everything that a flag, a variable or the file can say. */
 export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingValues[Key]> } = {
@@ -125,76 +127,7 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     line,
     { help: 'The unix socket through which sessions, grants and revoke talk to the broker.' },
   ),
-  childCommand: {
-    live: false,
-    name: 'CHILD_COMMAND',
-    placeholder: 'COMMAND',
-    fallback: text('forgejo-mcp --transport stdio --url {forgejo_url}'),
-    list: false,
-    parse: commandWords,
-    help: 'The program of a session, split at spaces, without a shell; in the file also an array.',
-  },
-  childSandbox: one('CHILD_SANDBOX', 'MODE', 'auto', oneOf(['auto', 'bwrap', 'none']), {
-    help: 'auto: each child in a sandbox (bwrap) where one works; bwrap: no start without; or none.',
-  }),
-  childSandboxPaths: list('CHILD_SANDBOX_PATHS', 'PATHS', '', sandboxPath, {
-    help: 'What children may read in their sandbox beside the program: a script, its libraries.',
-  }),
-  maxSessions: one('MAX_SESSIONS', 'NUMBER', '100', count(1, 100_000), {
-    help: 'Children at once.',
-  }),
-  maxSessionsPerUser: one('MAX_SESSIONS_PER_USER', 'NUMBER', '10', count(1, 100_000), {
-    help: 'Children at once of one person.',
-  }),
-  spawnConcurrency: one(
-    'SPAWN_CONCURRENCY',
-    'NUMBER',
-    optional('twice the number of cores'),
-    count(1, 10_000),
-    { help: 'Children that may start at the same time; others wait for their turn.' },
-  ),
-  sessionIdleTimeoutMs: one('SESSION_IDLE_TIMEOUT', 'DURATION', '15m', duration(1, TIMER_MAX_MS), {
-    help: 'A child without work for so long is stopped; its session goes on.',
-  }),
-  sessionTtlMs: one('SESSION_TTL', 'DURATION', '30d', duration(60 * SECOND, YEARS), {
-    help: 'A session that nobody used for so long is forgotten.',
-  }),
-  maxStoredSessionsPerUser: one(
-    'MAX_STORED_SESSIONS_PER_USER',
-    'NUMBER',
-    '200',
-    count(1, 100_000),
-    {
-      help: 'Sessions of one person that are kept; beyond it the least recently used one ends.',
-    },
-  ),
-  accessTokenTtlMs: one('ACCESS_TOKEN_TTL', 'DURATION', '8h', duration(SECOND, YEARS), {
-    help: 'The life of an access token.',
-  }),
-  refreshTokenTtlMs: one('REFRESH_TOKEN_TTL', 'DURATION', '90d', duration(SECOND, YEARS), {
-    help: 'The life of a refresh token; each refresh starts it anew.',
-  }),
-  requestTimeoutMs: one('REQUEST_TIMEOUT', 'DURATION', '5m', duration(1, TIMER_MAX_MS), {
-    help: 'A call without an answer or progress for so long gets an error.',
-  }),
-  requestTimeoutTotalMs: one('REQUEST_TIMEOUT_TOTAL', 'DURATION', '1h', duration(1, TIMER_MAX_MS), {
-    help: 'A call without an answer for so long gets an error, whatever it tells meanwhile.',
-  }),
-  stopGraceMs: one('STOP_GRACE', 'DURATION', '1500ms', duration(0, 600 * SECOND), {
-    help: 'How long calls in flight may go on after SIGTERM.',
-  }),
-  maxBodyBytes: one('MAX_BODY', 'SIZE', '4MiB', size(1024, 1024 * MIB), {
-    help: 'The largest request body.',
-  }),
-  maxMessageBytes: one('MAX_MESSAGE', 'SIZE', '32MiB', size(1024, 1024 * MIB), {
-    help: 'The largest message of a child.',
-  }),
-  maxStreamBufferBytes: one('MAX_STREAM_BUFFER', 'SIZE', '8MiB', size(1024, 1024 * MIB), {
-    help: 'What a session keeps of its streams for a client that comes back.',
-  }),
-  maxClients: one('MAX_CLIENTS', 'NUMBER', '10000', count(1, 10_000_000), {
-    help: 'Registered clients; beyond it registration is refused.',
-  }),
+  ...SESSION_SETTINGS,
   redirectAllowlist: list(
     'REDIRECT_ALLOWLIST',
     'URIS',
@@ -227,6 +160,15 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
   }),
   metricsTokenFile: one('METRICS_TOKEN_FILE', 'FILE', optional(METRICS_TOKEN_ELSEWHERE), line, {
     help: "A file with the metrics' bearer token.",
+  }),
+  maxScope: one('MAX_SCOPE', 'SCOPE', 'forgejo:delete', oneOf(SCOPE_NAMES), {
+    help: 'The most that any connection may do: forgejo:read, forgejo:write or forgejo:delete.',
+  }),
+  defaultScope: one('DEFAULT_SCOPE', 'SCOPE', 'forgejo:write', oneOf(SCOPE_NAMES), {
+    help: 'What the consent page proposes to a client that asks for nothing; MAX_SCOPE cuts it.',
+  }),
+  toolsFile: one('TOOLS_FILE', 'FILE', optional('none'), line, {
+    help: 'A TOML file that says what tools may do, over what the broker knows; docs/permissions.md.',
   }),
   logLevel: one('LOG_LEVEL', 'LEVEL', 'info', oneOf(['error', 'warn', 'info', 'debug']), {
     help: 'error, warn, info or debug.',

@@ -3,7 +3,7 @@ import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { SessionRegistry } from '../session/registry.ts';
-import type { ListedSession, ListFilter } from '../store/listings.ts';
+import type { ListedGrant, ListedSession, ListFilter } from '../store/listings.ts';
 import type { Store } from '../store/store.ts';
 import { type ExamineParts, examine } from './examine.ts';
 import {
@@ -21,6 +21,7 @@ import {
   SHORT_ID_LENGTH,
   type Shown,
   type ShownGrant,
+  type ShownLimits,
   type ShownSession,
 } from './protocol.ts';
 import { rotateKey } from './rotate-key.ts';
@@ -90,7 +91,16 @@ async function listGrants(
   filter: ListFilter,
 ): Promise<Shown<ShownGrant>> {
   const rows = await store.listings.grants(filter, ROWS_MAX + 1);
-  return { rows: rows.slice(0, ROWS_MAX), more: rows.length > ROWS_MAX };
+  const shown = ({ permission, ...row }: ListedGrant): ShownGrant => ({
+    ...row,
+    limits: permission === null ? null : limitsIn(permission),
+  });
+  return { rows: rows.slice(0, ROWS_MAX).map(shown), more: rows.length > ROWS_MAX };
+}
+
+function limitsIn(permission: string): ShownLimits {
+  const { toolsets, targets } = JSON.parse(permission) as ShownLimits;
+  return { toolsets, targets };
 }
 
 async function revoke(

@@ -84,6 +84,12 @@ export interface ShownSession {
   readonly callsWaiting: number;
 }
 
+/** What a person has narrowed a grant to; `all` where they have not. */
+export interface ShownLimits {
+  readonly toolsets: readonly string[] | 'all';
+  readonly targets: readonly string[] | 'all';
+}
+
 /** A grant as it is shown; times are epoch milliseconds. */
 export interface ShownGrant {
   readonly id: string;
@@ -91,7 +97,10 @@ export interface ShownGrant {
   readonly accountState: AccountState;
   readonly clientId: string;
   readonly clientName: string;
+  /** From the least to the most, apart by spaces. */
   readonly scope: string;
+  /** null: given before people could choose, so it is everything. */
+  readonly limits: ShownLimits | null;
   readonly createdAt: number;
   readonly lastUsedAt: number | null;
 }

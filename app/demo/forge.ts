@@ -67,6 +67,8 @@ export interface DemoForge {
 export interface DemoForgeRequest {
   readonly method: string;
   readonly path: string;
+  /** When it came; epoch milliseconds. */
+  readonly at: number;
 }
 
 const REQUESTS_KEPT = 1000;
@@ -92,7 +94,7 @@ export async function startDemoForge(options: DemoForgeOptions): Promise<DemoFor
   });
   const onEvent = options.onEvent ?? (() => undefined);
   const route = createRouter({ state, tokens, repositories, clock, onEvent });
-  const requests = requestLog();
+  const requests = requestLog(clock);
   const faults = createFaults({
     clock,
     onRefuse: () => listener.close(),
@@ -136,14 +138,14 @@ export async function startDemoForge(options: DemoForgeOptions): Promise<DemoFor
   };
 }
 
-function requestLog() {
+function requestLog(clock: Clock) {
   const latest: DemoForgeRequest[] = [];
   const counts = new Map<string, number>();
   const more = (key: string) => counts.set(key, (counts.get(key) ?? 0) + 1);
   return {
     latest,
     add(method: string, path: string) {
-      latest.push({ method, path });
+      latest.push({ method, path, at: clock.now() });
       if (latest.length > REQUESTS_KEPT) latest.shift();
       more(path);
       more(`${method} ${path}`);

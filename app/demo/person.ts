@@ -6,6 +6,8 @@ export interface PersonOptions {
   readonly password: string;
   /** What the person answers to the broker's and to Forgejo's consent pages. */
   readonly consents?: boolean;
+  /** What the person puts into a field, or ticks, instead of what a page proposes; by its name. */
+  readonly choices?: Readonly<Record<string, readonly string[]>>;
   readonly onStep?: (step: PersonStep) => void;
   /** How the browser loads a page; redirects must be left to it. */
   readonly fetch?: HttpFetch;
@@ -17,7 +19,8 @@ export type HttpFetch = (url: string | URL, init?: RequestInit) => Promise<Respo
 interface Form {
   readonly action: string;
   readonly method: string;
-  readonly inputs: Map<string, string>;
+  /** What would be sent as it stands, but for the button. */
+  readonly fields: URLSearchParams;
   readonly buttons: { readonly name: string; readonly value: string }[];
 }
 
@@ -69,9 +72,14 @@ export class Person {
   }
 
   async #submit(page: URL, form: Form, title: string): Promise<Loaded> {
-    const fields = new URLSearchParams([...form.inputs]);
-    if (form.inputs.has('user_name')) fields.set('user_name', this.#options.login);
-    if (form.inputs.has('password')) fields.set('password', this.#options.password);
+    const fields = new URLSearchParams(form.fields);
+    if (fields.has('user_name')) fields.set('user_name', this.#options.login);
+    if (fields.has('password')) fields.set('password', this.#options.password);
+    for (const [name, values] of Object.entries(this.#options.choices ?? {})) {
+      if (!fields.has(name)) continue;
+      fields.delete(name);
+      for (const value of values) fields.append(name, value);
+    }
     const consents = this.#options.consents ?? true;
     const button = form.buttons.find(({ value }) => REFUSALS.has(value) !== consents);
     if (button !== undefined && button.name !== '') fields.set(button.name, button.value);
@@ -129,7 +137,7 @@ async function firstForm(page: string): Promise<Form | undefined> {
         forms.push({
           action: decodeEntities(form.getAttribute('action') ?? ''),
           method: (form.getAttribute('method') ?? 'get').toLowerCase(),
-          inputs: new Map(),
+          fields: new URLSearchParams(),
           buttons: [],
         });
       },
@@ -137,9 +145,21 @@ async function firstForm(page: string): Promise<Form | undefined> {
     .on('form input', {
       element(input) {
         const name = input.getAttribute('name');
-        if (name !== null && input.getAttribute('type') !== 'submit') {
-          forms.at(-1)?.inputs.set(name, decodeEntities(input.getAttribute('value') ?? ''));
-        }
+        const type = input.getAttribute('type') ?? 'text';
+        if (name === null || type === 'submit') return;
+        const isTicked = input.hasAttribute('checked') || !['radio', 'checkbox'].includes(type);
+        const value = decodeEntities(input.getAttribute('value') ?? '');
+        if (isTicked) forms.at(-1)?.fields.append(name, value);
+      },
+    })
+    .on('form textarea', {
+      element(area) {
+        forms.at(-1)?.fields.append(area.getAttribute('name') ?? '', '');
+      },
+      text(chunk) {
+        const fields = forms.at(-1)?.fields;
+        const [name = ''] = [...(fields?.keys() ?? [])].slice(-1);
+        fields?.set(name, `${fields.get(name) ?? ''}${decodeEntities(chunk.text)}`);
       },
     })
     .on('form button', {

@@ -11,9 +11,15 @@ export function hostGuard(options: { readonly publicOrigin: string }) {
     ? (url: URL) => isLoopback(url.hostname)
     : (url: URL) => url.host === publicUrl.host;
   // `onRequest` is the one hook that runs before routing, so no route can stand outside of it.
+  let served: string | undefined;
   return new Elysia({ name: 'host-guard' }).onRequest(({ request }) => {
+    const host = request.headers.get('host');
+    // As a caller has sent it before, most of the time: then it was judged already.
+    if (host !== null && host === served) return;
     const url = requestedHost(request, publicUrl.protocol);
     if (url === undefined || !allowed(url)) return misdirected();
+    if (host !== null) served = host;
+    return;
   });
 }
 

@@ -42,7 +42,9 @@ const SESSION_HEADER = header(
 const REFUSALS = {
   400: problem('Malformed credentials, header or message; no session header.'),
   401: problem('No token, or one that is not good here; `WWW-Authenticate` says where to go.'),
-  403: problem('The `Origin` is not allowed, or the `Host` is not the public one.'),
+  403: problem(
+    'A larger scope is needed: `WWW-Authenticate` has `insufficient_scope` and all that is needed (POST only). Or the `Origin` is not allowed, or the `Host` is not the public one.',
+  ),
   404: problem('The session is unknown, has ended, or belongs to someone else: start a new one.'),
   429: problem('Beyond a rate limit of the account or the address; `Retry-After` says when.'),
   503: problem('Not now (a limit, the store, Forgejo, a stop); `Retry-After` says when.'),

@@ -89,12 +89,25 @@ export function withCors(
 export function refusalResponse(reason: BearerRefusal, challenge: Challenge): Response {
   const error = challengeError(reason);
   return rpcRefusal({
-    status: error?.code === 'invalid_request' ? 400 : 401,
+    status: statusOf(error),
     id: null,
     code: RPC_ERROR.invalidRequest,
     message: error?.description ?? 'sign in to use this resource',
     headers: { 'www-authenticate': challenge(error) },
   });
+}
+
+/** RFC 6750 section 3.1. */
+function statusOf(error: ChallengeError | undefined): number {
+  switch (error?.code) {
+    case 'invalid_request':
+      return 400;
+    case 'insufficient_scope':
+      return 403;
+    case 'invalid_token':
+    case undefined:
+      return 401;
+  }
 }
 
 /** What the client is told; only whoever holds the token learns this. */
@@ -118,6 +131,11 @@ function challengeError(reason: BearerRefusal): ChallengeError | undefined {
       return SIGN_IN_AGAIN;
     case 'other_resource':
       return invalidToken('the access token was issued for another resource');
+    case 'no_scope':
+      return {
+        code: 'insufficient_scope',
+        description: 'the access token allows nothing of this resource',
+      };
   }
 }
 

@@ -2,9 +2,12 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { digestOf } from '../base/secret.ts';
+import { type Digest, digestOf } from '../base/secret.ts';
 import type { Store } from '../store/store.ts';
 import type { AccessTokenProof } from '../store/tokens.ts';
+import { createPermissionReader, type HeldPermission } from '../tools/held-permission.ts';
+import type { Permission } from '../tools/permission.ts';
+import type { Scope } from '../tools/scopes.ts';
 
 declare const proof: unique symbol;
 
@@ -18,6 +21,12 @@ export interface BearerGrant {
   readonly accountId: number;
   readonly clientId: string;
   readonly login: string;
+  /** The access token that was sent. */
+  readonly token: Digest;
+  /** What it may do now. */
+  readonly allowed: Permission;
+  /** The same, as a text: another one when anything of it is different. */
+  readonly permission: string;
 }
 
 /**
@@ -31,13 +40,17 @@ export type BearerRefusal =
   | 'expired'
   | 'ended'
   | 'account'
-  | 'other_resource';
+  | 'other_resource'
+  /** It names no scope of this resource, so it allows nothing here. */
+  | 'no_scope';
 
 export interface BearerCheckOptions {
   readonly tokens: Pick<Store['tokens'], 'findAccess' | 'confirmAnswer'>;
   readonly grants: Pick<Store['grants'], 'used'>;
   /** The one resource that a token must have been issued for (RFC 8707 section 2). */
   readonly resource: string;
+  /** The most that any connection may do now. */
+  readonly ceiling: () => Scope;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -58,6 +71,7 @@ export function createBearerCheck(options: BearerCheckOptions): BearerCheck {
     options.log.debug('bearer.refused', { reason, ...whose });
     return err(reason);
   };
+  const readPermission = createPermissionReader();
   return async (headers) => {
     const credentials = bearerCredentials(headers);
     if (credentials.kind !== 'token') return refuse(credentials.kind);
@@ -67,12 +81,16 @@ export function createBearerCheck(options: BearerCheckOptions): BearerCheck {
     if (found === undefined) return refuse('unknown');
     const fault = faultOf(found, options.resource, options.clock.now());
     if (fault !== undefined) return refuse(fault, found);
+    const held = readPermission(found.permission, found.scope, options.ceiling());
+    // Whatever broke it, nothing may be read into it.
+    if (!held.ok) throw new Error(`grant ${found.grantId}: ${held.error}`);
+    if (held.value === undefined) return refuse('no_scope', found);
     // The client has its token answer: from here on the predecessor of that answer is spent.
     if (found.unconfirmedAnswer !== null) {
       await options.tokens.confirmAnswer(found.unconfirmedAnswer);
     }
     options.grants.used(found.grantId);
-    return ok(grantOf(found));
+    return ok(grantOf(found, held.value));
   };
 }
 
@@ -113,7 +131,8 @@ function faultOf(
   return undefined;
 }
 
-function grantOf(found: AccessTokenProof): BearerGrant {
-  const { grantId, accountId, clientId, login } = found;
-  return { grantId, accountId, clientId, login } as BearerGrant;
+function grantOf(found: AccessTokenProof, held: HeldPermission): BearerGrant {
+  const { grantId, accountId, clientId, login, digest: token } = found;
+  const { permission: allowed, text: permission } = held;
+  return { grantId, accountId, clientId, login, token, allowed, permission } as BearerGrant;
 }

@@ -1,6 +1,6 @@
 import { within } from '../base/clock.ts';
 import type { RequestId } from '../base/message.ts';
-import type { EventSource, OwnedSession, RequestMessage } from '../session/registry.ts';
+import type { CallRules, EventSource, OwnedSession, RequestMessage } from '../session/registry.ts';
 import { EVENT_STREAM_HEADERS, EventStream } from './event-stream.ts';
 import { acceptsEventStream } from './headers.ts';
 import { rpcAnswer } from './json-rpc-response.ts';
@@ -20,6 +20,12 @@ export const CLIENT_PATIENCE_S = 60;
 /** No limit: what is waited for has its own (Bun). */
 export const NO_IDLE_LIMIT_S = 0;
 
+/** The requests of a POST, with what their client may do and see. */
+export interface AdmittedCalls {
+  readonly requests: RequestMessage | readonly RequestMessage[];
+  readonly rules: CallRules;
+}
+
 /**
  * Answers the requests of a POST: as plain JSON when nothing else is to be said and it comes at
  * once, else as an event stream (MCP transports, Sending Messages 5 and 6). From here on the calls go
@@ -28,19 +34,19 @@ export const NO_IDLE_LIMIT_S = 0;
 export async function answerCalls(
   exchange: Exchange,
   session: OwnedSession,
-  requests: RequestMessage | readonly RequestMessage[],
+  { requests, rules }: AdmittedCalls,
   parts: TransportParts,
 ): Promise<Response> {
   const { request, allowIdle } = exchange;
   const streams = acceptsEventStream(request.headers);
-  if (needsChild(requests)) {
+  if (!session.attached && needsChild({ requests, rules })) {
     // A start may take longer than Bun lets a silent connection wait.
     allowIdle(NO_IDLE_LIMIT_S);
     const attached = await session.attach();
     allowIdle(CLIENT_PATIENCE_S);
     if (!attached.ok) return openFailureResponse(attached.error, idOf(requests), parts.challenge);
   }
-  const posted = session.call(requests, streams);
+  const posted = session.call(requests, streams, rules);
   const decided = await within(parts.clock, QUICK_ANSWER_MS, posted.decided);
   if (decided && posted.plain) return rpcAnswer(await posted.answer);
   if (streams) return eventStreamResponse(posted.read(), exchange, session, parts);
@@ -51,9 +57,12 @@ export async function answerCalls(
 }
 
 /** What is answered here needs none (MCP ping). */
-function needsChild(requests: RequestMessage | readonly RequestMessage[]): boolean {
-  const list: readonly RequestMessage[] = Array.isArray(requests) ? requests : [requests];
-  return list.some(({ method }) => method !== 'ping' && method !== 'initialize');
+function needsChild({ requests, rules }: AdmittedCalls): boolean {
+  const needs = (request: RequestMessage) => {
+    const { method } = request;
+    return method !== 'ping' && method !== 'initialize' && rules.refusal(request) === undefined;
+  };
+  return 'method' in requests ? needs(requests) : requests.some(needs);
 }
 
 function idOf(requests: RequestMessage | readonly RequestMessage[]): RequestId | null {

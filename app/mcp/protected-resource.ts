@@ -7,14 +7,23 @@ import type { Metrics } from '../base/metrics.ts';
 import type { RateLimits } from '../base/rate-limits.ts';
 import type { SessionRegistry } from '../session/registry.ts';
 import type { Store } from '../store/store.ts';
-import { SCOPES } from '../tools/scopes.ts';
+import type { Catalogue } from '../tools/catalogue.ts';
+import type { ScopeLimits } from '../tools/scope-limits.ts';
+import { scopesUpTo, scopeText } from '../tools/scopes.ts';
 import { DELETE_DETAIL, GET_DETAIL, POST_DETAIL } from './api-detail.ts';
-import { createBearerCheck } from './bearer.ts';
+import { type BearerGrant, createBearerCheck } from './bearer.ts';
 import { bearerGuard, refusalResponse, withCors } from './bearer-guard.ts';
+import { createEnforcement } from './enforcement.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
 import { listenToSession } from './listen.ts';
 import { RESOURCE_METADATA_PATH, resourceMetadata } from './resource-metadata.ts';
-import { deleteSession, postMessage, type TransportParts } from './session-transport.ts';
+import {
+  deleteSession,
+  type Exchange,
+  postMessage,
+  type TransportParts,
+} from './session-transport.ts';
+import { createStepUp } from './step-up.ts';
 import { bearerChallenge } from './www-authenticate.ts';
 
 export interface ProtectedResourceOptions {
@@ -25,11 +34,19 @@ export interface ProtectedResourceOptions {
   readonly sessions: Pick<SessionRegistry, 'open' | 'find'>;
   /** Scheme and host without a trailing slash; the resource is this with `/mcp`. */
   readonly publicOrigin: string;
+  /** What the operator lets people allow. */
+  readonly scopes: ScopeLimits;
+  readonly catalogue: Catalogue;
   /** Origins of browser clients besides the public one. */
   readonly allowedOrigins: () => readonly string[];
   /** The protocol versions that the registry serves. */
   readonly serverVersions: readonly string[];
   readonly bodyBytesMax: number;
+  /**
+   * Sets the seconds that a connection may be silent. Not read from a handler's context: Elysia
+   * defines `server` anew on each one that does, which costs more than what it is used for.
+   */
+  readonly allowIdle: (request: Request, seconds: number) => void;
   readonly rateLimits: RateLimits;
   readonly clock: Clock;
   readonly log: Log;
@@ -46,16 +63,26 @@ const METHODS = ['GET', 'POST', 'DELETE', 'OPTIONS'] as const;
  */
 export function protectedResource(options: ProtectedResourceOptions) {
   const { publicOrigin, clock, log, metrics } = options;
+  const exchangeOf = (request: Request, grant: BearerGrant): Exchange => ({
+    ...{ request, grant },
+    allowIdle: (seconds) => options.allowIdle(request, seconds),
+  });
   const origins = () => [publicOrigin, ...options.allowedOrigins()];
   const challenge = bearerChallenge({
     metadataUrl: `${publicOrigin}${RESOURCE_METADATA_PATH}`,
-    scope: SCOPES.join(' '),
+    scope: () => scopeText(options.scopes.default()),
   });
   const { tokens, grants } = options.store;
   const resource = `${publicOrigin}${PATH}`;
-  const check = createBearerCheck({ tokens, grants, resource, clock, log, metrics });
+  const ceiling = options.scopes.max;
+  const { catalogue } = options;
+  const check = createBearerCheck({ tokens, grants, resource, ceiling, clock, log, metrics });
   const transport: TransportParts = {
     ...{ clock, log, metrics, challenge },
+    enforcement: createEnforcement({
+      ...{ catalogue, ceiling, challenge, log, metrics },
+      stepUp: createStepUp({ clock }),
+    }),
     sessions: options.sessions,
     stillGranted: async (request) => {
       const checked = await check(request.headers);
@@ -66,33 +93,30 @@ export function protectedResource(options: ProtectedResourceOptions) {
   };
   return (
     new Elysia()
-      .use(resourceMetadata({ publicOrigin, scopes: SCOPES }))
+      .use(resourceMetadata({ publicOrigin, scopes: () => scopesUpTo(options.scopes.default()) }))
       // Before the guard: a browser sends no credentials with a preflight (Fetch section 4.8).
       .options(PATH, ({ request }) => preflight(request, origins()), { detail: { hide: true } })
       .use(bearerGuard({ check, challenge, origins, rateLimits: options.rateLimits, log }))
       .post(
         PATH,
-        async ({ request, grant, server }) => {
-          const allowIdle = (seconds: number) => server?.timeout(request, seconds);
-          const response = await postMessage({ request, grant, allowIdle }, transport);
+        async ({ request, grant }) => {
+          const response = await postMessage(exchangeOf(request, grant), transport);
           return withCors(response, request, origins());
         },
         { parse: 'none', detail: POST_DETAIL },
       )
       .get(
         PATH,
-        async ({ request, grant, server }) => {
-          const allowIdle = (seconds: number) => server?.timeout(request, seconds);
-          const response = await listenToSession({ request, grant, allowIdle }, transport);
+        async ({ request, grant }) => {
+          const response = await listenToSession(exchangeOf(request, grant), transport);
           return withCors(response, request, origins());
         },
         { parse: 'none', detail: GET_DETAIL },
       )
       .delete(
         PATH,
-        async ({ request, grant, server }) => {
-          const allowIdle = (seconds: number) => server?.timeout(request, seconds);
-          const response = await deleteSession({ request, grant, allowIdle }, transport);
+        async ({ request, grant }) => {
+          const response = await deleteSession(exchangeOf(request, grant), transport);
           return withCors(response, request, origins());
         },
         { parse: 'none', detail: DELETE_DETAIL },

@@ -1,8 +1,9 @@
+import { ambiguousMember } from '../base/ambiguous-member.ts';
 import { readBody } from '../base/bounded-body.ts';
 import { type Clock, within } from '../base/clock.ts';
 import { type Message, parseMessage, type RequestId, RPC_ERROR } from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { arrayElements, topLevelNames } from '../base/splice.ts';
+import { arrayElements, memberNames } from '../base/splice.ts';
 import { isPlainJson } from './headers.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
 
@@ -68,31 +69,10 @@ function messageOf(text: string): Result<Message, MessageRefusal> {
     const fault = parsed.error;
     return err(fault.kind === 'parse' ? { kind: 'not_json' } : fault);
   }
-  const member = ambiguousMember(topLevelNames(text));
+  const member = ambiguousMember(memberNames(text), MEMBERS);
   if (member === undefined) return ok(parsed.value);
   // No id: which of two it is, is the question.
   return err({ kind: 'invalid', detail: `the member "${member}" is ambiguous`, id: null });
-}
-
-/**
- * A member that two readers may take differently: one that stands twice, or one that differs from a
- * member of JSON-RPC in case alone (Go's JSON package, which the child uses, takes `Method` for
- * `method`). What is decided here must be what the child sees.
- */
-function ambiguousMember(names: readonly string[]): string | undefined {
-  const seen = new Set<string>();
-  for (const name of names) {
-    const member = MEMBERS.has(name) ? name : folded(name);
-    if (!MEMBERS.has(member)) continue;
-    if (member !== name || seen.has(member)) return member;
-    seen.add(member);
-  }
-  return undefined;
-}
-
-/** Both ways, since Unicode has letters that meet ASCII in one direction only (U+017F, U+212A). */
-function folded(name: string): string {
-  return name.toUpperCase().toLowerCase();
 }
 
 /** undefined for bytes that are not UTF-8 (RFC 8259 section 8.1); a byte order mark is dropped. */

@@ -12,25 +12,28 @@ const METHODS = ['GET', 'HEAD', 'OPTIONS'] as const;
 
 /**
  * Serves the protected resource metadata (RFC 9728 section 2), public and readable for browser
- * clients. It is built from the configured address alone, once: a `Host` header has no say in it,
+ * clients. It is built from the configuration alone: a `Host` header has no say in it,
  * and `resource` stays byte for byte what the person typed into the client (section 3.3).
  */
 export function resourceMetadata(options: {
   readonly publicOrigin: string;
-  readonly scopes: readonly string[];
+  /** What a connection usually needs; asked at every request. */
+  readonly scopes: () => readonly string[];
 }) {
-  const text = JSON.stringify({
-    resource: `${options.publicOrigin}/mcp`,
-    authorization_servers: [options.publicOrigin],
-    scopes_supported: options.scopes,
-    bearer_methods_supported: ['header'],
-    resource_name: 'forgejo-mcp-broker',
-    resource_documentation: `${options.publicOrigin}/docs`,
-  });
+  const text = () =>
+    JSON.stringify({
+      resource: `${options.publicOrigin}/mcp`,
+      authorization_servers: [options.publicOrigin],
+      // Not everything that there is: clients ask for all that stands here (MCP, scope minimization).
+      scopes_supported: options.scopes(),
+      bearer_methods_supported: ['header'],
+      resource_name: 'forgejo-mcp-broker',
+      resource_documentation: `${options.publicOrigin}/docs`,
+    });
   const app = new Elysia();
   for (const path of [RESOURCE_METADATA_PATH, ROOT_METADATA_PATH]) {
     app
-      .get(path, () => new Response(text, { headers: HEADERS }), { detail: DETAIL })
+      .get(path, () => new Response(text(), { headers: HEADERS }), { detail: DETAIL })
       .options(path, ({ request }) => preflight(request), { detail: { hide: true } });
     methodNotAllowed(app, path, METHODS);
   }
@@ -50,7 +53,7 @@ const HEADERS = {
 const DETAIL = {
   summary: 'Protected resource metadata (RFC 9728)',
   description:
-    'Names the authorization server and the scope of `/mcp`. Clients find it from the challenge of ' +
+    'Names the authorization server and the scopes that are usually needed. Clients find it from the challenge of ' +
     'a 401, or by its well-known path; both paths answer the same document.',
   tags: ['Discovery'],
   responses: {

@@ -2,13 +2,19 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { type Message, type RequestId, RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
-import type { OwnedSession, RequestMessage, SessionRegistry } from '../session/registry.ts';
+import type {
+  CallRules,
+  OwnedSession,
+  RequestMessage,
+  SessionRegistry,
+} from '../session/registry.ts';
 import type { BearerGrant } from './bearer.ts';
+import type { Enforcement } from './enforcement.ts';
 import { protocolVersionServed, sessionHeader } from './headers.ts';
 import { rpcAnswer, rpcFailure, rpcRefusal, sessionNotFound } from './json-rpc-response.ts';
 import { openFailureResponse } from './open-failure.ts';
 import { answerCalls, CLIENT_PATIENCE_S, NO_IDLE_LIMIT_S } from './posted-calls.ts';
-import { messageRefusalResponse, readMessage } from './request-message.ts';
+import { messageRefusalResponse, type Posted, readMessage } from './request-message.ts';
 import type { Challenge } from './www-authenticate.ts';
 
 /** The one revision with batches. */
@@ -19,6 +25,7 @@ export interface TransportParts {
   /** The bearer check again; see `openSession`. */
   readonly stillGranted: (request: Request) => Promise<Response | undefined>;
   readonly challenge: Challenge;
+  readonly enforcement: Enforcement;
   /** Protocol versions served. */
   readonly serverVersions: readonly string[];
   readonly bodyBytesMax: number;
@@ -56,17 +63,34 @@ export async function postMessage(exchange: Exchange, parts: TransportParts): Pr
     }
     const session = await findSession(exchange, id, parts);
     if (session instanceof Response) return session;
-    switch (message.kind) {
-      case 'request':
-        return await answerCalls(exchange, session, message, parts);
-      case 'batch':
-        return await takeBatch(exchange, session, message.messages, parts);
-      case 'notification':
-      case 'response':
-        return notifySession(session, [message]);
-    }
+    return await takePosted(exchange, session, message, parts);
   } catch (error) {
     return rpcFailure(error, id, parts.log);
+  }
+}
+
+/** What a POST holds for a session, as far as its grant allows it. */
+function takePosted(
+  exchange: Exchange,
+  session: OwnedSession,
+  posted: Posted,
+  parts: TransportParts,
+): Response | Promise<Response> {
+  const messages = posted.kind === 'batch' ? posted.messages : [posted];
+  if (posted.kind === 'batch' && session.protocolVersion !== BATCH_VERSION) {
+    return messageRefusalResponse({ kind: 'batch' });
+  }
+  const admission = parts.enforcement.admit(messages, exchange.grant, session);
+  if (admission.kind === 'refused') return admission.response;
+  const { rules } = admission;
+  switch (posted.kind) {
+    case 'request':
+      return answerCalls(exchange, session, { requests: posted, rules }, parts);
+    case 'batch':
+      return takeBatch(exchange, session, { messages, rules }, parts);
+    case 'notification':
+    case 'response':
+      return notifySession(session, [posted]);
   }
 }
 
@@ -148,14 +172,13 @@ export function refuseVersion(
 async function takeBatch(
   exchange: Exchange,
   session: OwnedSession,
-  messages: readonly Message[],
+  { messages, rules }: { readonly messages: readonly Message[]; readonly rules: CallRules },
   parts: TransportParts,
 ): Promise<Response> {
-  if (session.protocolVersion !== BATCH_VERSION) return messageRefusalResponse({ kind: 'batch' });
   const requests = messages.filter(isRequest);
   const refusal = notifySession(session, messages.filter(isNoRequest));
   if (requests.length === 0 || refusal.status !== 202) return refusal;
-  return answerCalls(exchange, session, requests, parts);
+  return answerCalls(exchange, session, { requests, rules }, parts);
 }
 
 /** Each is taken in its order; the first that is not taken is told. */

@@ -1,8 +1,10 @@
 /** Why a bearer credential was refused, in the words of RFC 6750 section 3.1. */
 export interface ChallengeError {
-  readonly code: 'invalid_request' | 'invalid_token';
-  /** Printable ASCII without quotes and backslashes (RFC 6750 section 3): always a constant of ours. */
+  readonly code: 'invalid_request' | 'invalid_token' | 'insufficient_scope';
+  /** Printable ASCII without quotes and backslashes (RFC 6750 section 3): always a text of ours. */
   readonly description: string;
+  /** All that is needed; by default what a connection usually needs. */
+  readonly scope?: string;
 }
 
 /** Writes the value of `WWW-Authenticate`. */
@@ -15,11 +17,13 @@ export type Challenge = (error?: ChallengeError) => string;
  */
 export function bearerChallenge(resource: {
   readonly metadataUrl: string;
-  readonly scope: string;
+  /** What a connection usually needs; asked at every refusal. */
+  readonly scope: () => string;
 }): Challenge {
-  const common = `resource_metadata="${resource.metadataUrl}", scope="${resource.scope}"`;
-  return (error) =>
-    error === undefined
+  return (error) => {
+    const common = `resource_metadata="${resource.metadataUrl}", scope="${error?.scope ?? resource.scope()}"`;
+    return error === undefined
       ? `Bearer ${common}`
       : `Bearer error="${error.code}", error_description="${error.description}", ${common}`;
+  };
 }

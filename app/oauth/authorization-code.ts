@@ -7,6 +7,7 @@ import type { Parameters } from './parameters.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { verifierMatches } from './pkce.ts';
 import { targetResource } from './resource.ts';
+import { tokenScope } from './scope.ts';
 import { newAccessToken, newRefreshToken, tokenResponse } from './token-answer.ts';
 
 /** The authorization code grant (RFC 6749 section 4.1.3, OAuth 2.1 section 4.1.3). */
@@ -28,7 +29,8 @@ export async function exchangeCode(
     throw invalidGrant('the code verifier does not match the challenge');
   }
   const now = clock.now();
-  const access = newAccessToken(random, code.scope, now + parts.accessTokenTtlMs);
+  const scope = tokenScope(code.scope, parts.scopes);
+  const access = newAccessToken(random, scope, now + parts.accessTokenTtlMs);
   const refreshToken = newRefreshToken(random);
   const outcome = await store.authorizationCodes.redeem(digest, {
     access: access.row,
@@ -52,7 +54,7 @@ export async function exchangeCode(
         accessToken: access.token,
         refreshToken,
         expiresInMs: parts.accessTokenTtlMs,
-        scope: code.scope,
+        scope,
       });
   }
 }

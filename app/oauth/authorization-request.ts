@@ -1,6 +1,6 @@
 import { type RedirectTarget, redirectTarget } from '../base/redirect-target.ts';
 import type { Client, Clients } from '../store/clients.ts';
-import { FULL_SCOPE } from '../tools/scopes.ts';
+import { largestScope, type Scope } from '../tools/scopes.ts';
 import { OAuthError } from './errors.ts';
 import type { Parameters } from './parameters.ts';
 import { isCodeChallenge } from './pkce.ts';
@@ -24,7 +24,8 @@ export interface KnownRedirect {
 export interface SoundRequest extends KnownRedirect {
   readonly codeChallenge: string;
   readonly state: string | null;
-  readonly scope: string;
+  /** The largest scope that the client names; undefined when it names none of ours. */
+  readonly asked: Scope | undefined;
   readonly resource: string;
 }
 
@@ -93,9 +94,9 @@ export function checkRequest(
     throw new OAuthError('invalid_request', 'PKCE with the method S256 is required');
   }
   // Unknown scopes, none, or offline_access: clients send them all, and what is granted is told.
-  parameters.get('scope');
+  const asked = largestScope(parameters.get('scope') ?? '');
   const resource = targetResource(parameters, publicOrigin);
-  return { ...known, codeChallenge, state, scope: FULL_SCOPE, resource };
+  return { ...known, codeChallenge, state, asked, resource };
 }
 
 /** The state to give back with an error: one that stands twice is none. */

@@ -1,6 +1,6 @@
 import { type AnyElysia, Elysia } from 'elysia';
 import { digestOf, newToken } from '../base/secret.ts';
-import { FULL_SCOPE, SCOPE_MEANING } from '../tools/scopes.ts';
+import { scopeText } from '../tools/scopes.ts';
 import {
   checkRequest,
   identifyRedirect,
@@ -10,13 +10,15 @@ import {
 } from './authorization-request.ts';
 import { errorResponseUrl, seeOther } from './authorization-response.ts';
 import { type Browser, nameBrowser } from './browser.ts';
+import { consentPage } from './consent-page.ts';
 import { logRefusal, unavailable } from './endpoint.ts';
 import { OAuthError } from './errors.ts';
 import { answerPerson, pageMethodNotAllowed } from './page-endpoint.ts';
 import { type Parameters, queryOf } from './parameters.ts';
 import type { AuthorizationServerParts } from './parts.ts';
+import { proposedChoice } from './permission-choice.ts';
 import { AUTHORIZE_DETAIL } from './reference/authorization.ts';
-import { clientView, forgeHostOf, STAGE_TTL_MS } from './running-request.ts';
+import { STAGE_TTL_MS } from './running-request.ts';
 
 /**
  * The authorization endpoint (RFC 6749 section 3.1). A sound request is answered with our own
@@ -71,7 +73,7 @@ async function askForConsent(
   browser: Browser,
   parts: AuthorizationServerParts,
 ): Promise<Response> {
-  const { store, pages, random } = parts;
+  const { store, random, scopes } = parts;
   const reference = digestOf(newToken(random));
   const approval = newToken(random);
   const session = await store.browserSessions.find(browser.digest);
@@ -82,7 +84,7 @@ async function askForConsent(
       redirectUri: sound.requestedRedirectUri,
       codeChallenge: sound.codeChallenge,
       clientState: sound.state,
-      scope: sound.scope,
+      scope: scopeText(sound.asked ?? scopes.default()),
       resource: sound.resource,
       browserDigest: browser.digest,
       shownAccountId: session?.accountId ?? null,
@@ -97,13 +99,23 @@ async function askForConsent(
   }
   parts.metrics.authorizations.inc({ outcome: 'asked' });
   parts.log.info('authorization.asked', { client: sound.client.id });
-  const response = pages.consent({
-    client: clientView(sound),
-    permission: SCOPE_MEANING[FULL_SCOPE],
-    forgeHost: forgeHostOf(parts.forgejoUrl),
-    login: session?.login ?? null,
-    form: { action: '/oauth/consent', request: reference, approval },
-  });
+  const accountId = session?.accountId ?? null;
+  const earlier =
+    accountId === null ? undefined : await store.grants.findLatest(accountId, sound.client.id);
+  const response = consentPage(
+    {
+      known: sound,
+      login: session?.login ?? null,
+      choice: proposedChoice({
+        asked: sound.asked,
+        earlier: earlier?.permission ?? null,
+        limits: scopes,
+      }),
+      fault: null,
+      form: { request: reference, approval },
+    },
+    parts,
+  );
   response.headers.append('set-cookie', browser.setCookie);
   return response;
 }

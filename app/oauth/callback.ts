@@ -2,7 +2,6 @@ import { type AnyElysia, Elysia } from 'elysia';
 import { digestOf, newToken, Secret, sameDigest } from '../base/secret.ts';
 import type { SignInFailure } from '../forge/account-tokens.ts';
 import type { Account } from '../store/accounts.ts';
-import { FULL_SCOPE, SCOPE_MEANING } from '../tools/scopes.ts';
 import { seeOther } from './authorization-response.ts';
 import { browserOf } from './browser.ts';
 import { OAuthError } from './errors.ts';
@@ -10,6 +9,7 @@ import { issueCode } from './issue-code.ts';
 import { answerPerson, pageMethodNotAllowed } from './page-endpoint.ts';
 import { type Parameters, queryOf } from './parameters.ts';
 import type { AuthorizationServerParts } from './parts.ts';
+import { permissionView } from './permission-view.ts';
 import { type Problem, ProblemError } from './problems.ts';
 import { CALLBACK_DETAIL } from './reference/authorization.ts';
 import {
@@ -22,6 +22,7 @@ import {
   runningRequest,
   STAGE_TTL_MS,
 } from './running-request.ts';
+import { permissionOf } from './scope.ts';
 
 /** Where Forgejo sends the person back (RFC 6749 section 4.1.2): we are its client here. */
 export function callbackEndpoint(parts: AuthorizationServerParts): AnyElysia {
@@ -200,7 +201,7 @@ async function askWho(
   if (!kept) throw new ProblemError({ kind: 'finished', restartUrl: restart });
   return parts.pages.confirm({
     client: clientView(known),
-    permission: SCOPE_MEANING[FULL_SCOPE],
+    permission: permissionView(permissionOf(row), parts.scopes),
     forgeHost: forgeHostOf(parts.forgejoUrl),
     forgeUrl: parts.forgejoUrl,
     login: account.login,

@@ -1,8 +1,11 @@
 import { type AnyElysia, Elysia } from 'elysia';
 import { digestOf, newToken } from '../base/secret.ts';
+import { serializePermission } from '../tools/permission.ts';
+import { consentPage } from './consent-page.ts';
 import { type Decision, readDecision } from './decision.ts';
 import { answerPerson, pageMethodNotAllowed } from './page-endpoint.ts';
 import type { AuthorizationServerParts } from './parts.ts';
+import { type ChoiceFault, readChoice } from './permission-choice.ts';
 import { ProblemError } from './problems.ts';
 import { CONSENT_DETAIL } from './reference/authorization.ts';
 import { deniedUrl, destinationOf, forgeHostOf, STAGE_TTL_MS } from './running-request.ts';
@@ -34,24 +37,49 @@ async function decideConsent(request: Request, parts: AuthorizationServerParts):
  * neither is kept.
  */
 async function approve(decision: Decision, parts: AuthorizationServerParts): Promise<Response> {
+  const chosen = readChoice(decision.form, parts.scopes);
+  if (!chosen.ok) return askAgain(decision, chosen.error, parts);
   const state = parts.keyring.upstreamState(newToken(parts.random));
-  const approved = await parts.store.authorizationRequests.approve(
-    decision.row.digest,
-    decision.approvalDigest,
-    digestOf(state),
-    parts.clock.now() + STAGE_TTL_MS,
-  );
+  const approved = await parts.store.authorizationRequests.approve(decision.row.digest, {
+    approvalDigest: decision.approvalDigest,
+    upstreamStateDigest: digestOf(state),
+    permission: serializePermission(chosen.value),
+    expiresAt: parts.clock.now() + STAGE_TTL_MS,
+  });
   if (approved === undefined) {
     throw new ProblemError({ kind: 'finished', restartUrl: decision.restartUrl });
   }
   parts.metrics.authorizations.inc({ outcome: 'approved' });
-  parts.log.info('authorization.approved', { client: decision.row.clientId });
+  parts.log.info('authorization.approved', {
+    client: decision.row.clientId,
+    scope: chosen.value.scope,
+  });
   const codeVerifier = parts.keyring.upstreamVerifier(state);
   return parts.pages.goingOn({
     to: 'forge',
     url: parts.forge.authorizationUrl({ state, codeVerifier }).href,
     destination: forgeHostOf(parts.forgejoUrl),
   });
+}
+
+/** The same page, with the same one-time value: nothing was taken yet. */
+async function askAgain(
+  decision: Decision,
+  { choice, sentence }: ChoiceFault,
+  parts: AuthorizationServerParts,
+): Promise<Response> {
+  const { row, known, form } = decision;
+  const session = await parts.store.browserSessions.find(row.browserDigest);
+  return consentPage(
+    {
+      known,
+      login: session?.login ?? null,
+      choice,
+      fault: sentence,
+      form: { request: row.digest, approval: form.require('approval') },
+    },
+    parts,
+  );
 }
 
 /** A page of ours, from the right browser, said no: there is nothing more to prove. */

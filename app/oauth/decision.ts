@@ -11,6 +11,8 @@ export interface Decision extends RunningRequest {
   readonly allowed: boolean;
   /** Of the page's one-time value; the store takes it, once. */
   readonly approvalDigest: Digest;
+  /** What else the page sent. */
+  readonly form: Parameters;
   /** Starts the same authorization anew. */
   readonly restartUrl: string;
 }
@@ -41,6 +43,7 @@ export async function readDecision(
   if (row.stage !== stage) throw new ProblemError({ kind: 'finished', restartUrl: restart });
   return {
     ...(await runningRequest(row, parts)),
+    form,
     allowed: decision === 'allow',
     approvalDigest: digestOf(form.require('approval')),
     restartUrl: restart,

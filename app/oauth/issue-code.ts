@@ -1,10 +1,12 @@
 import { digestOf, newToken } from '../base/secret.ts';
 import type { Account } from '../store/accounts.ts';
+import { scopeText } from '../tools/scopes.ts';
 import { codeResponseUrl } from './authorization-response.ts';
 import { BROWSER_TTL_MS } from './browser.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { ProblemError } from './problems.ts';
 import { type RunningRequest, responseTarget } from './running-request.ts';
+import { permissionOf } from './scope.ts';
 
 /** How long a code is good (RFC 6749 section 4.1.2 allows ten minutes; a client needs a second). */
 export const CODE_TTL_MS = 60 * 1000;
@@ -23,6 +25,7 @@ export async function issueCode(
   >,
 ): Promise<string> {
   const { row } = running;
+  const { scope } = permissionOf(row);
   const retryAfterS = await parts.rateLimits.byAccount('account_sign_in', account.id);
   if (retryAfterS !== undefined) throw new ProblemError({ kind: 'too_many', retryAfterS });
   const now = parts.clock.now();
@@ -37,7 +40,8 @@ export async function issueCode(
     redirectUri: row.redirectUri,
     codeChallenge: row.codeChallenge,
     resource: row.resource,
-    scope: row.scope,
+    scope: scopeText(scope),
+    permission: row.permission,
     codeExpiresAt: now + CODE_TTL_MS,
   });
   parts.metrics.authorizations.inc({ outcome: 'issued' });
@@ -45,6 +49,7 @@ export async function issueCode(
     grant: grant.id,
     client: row.clientId,
     login: account.login,
+    scope,
   });
   return codeResponseUrl(responseTarget(running, parts.publicOrigin), code);
 }

@@ -1,18 +1,24 @@
 import { type AnyElysia, Elysia } from 'elysia';
 import { corsHeaders, preflightResponse } from '../base/cors.ts';
 import { methodNotAllowed } from '../base/method-not-allowed.ts';
-import { FULL_SCOPE, SCOPE_MEANING, SCOPES } from '../tools/scopes.ts';
+import type { ScopeLimits } from '../tools/scope-limits.ts';
+import { SCOPE_MEANING, scopesUpTo } from '../tools/scopes.ts';
 import { CLIENT_AUTH_METHODS } from './client.ts';
 import { METADATA_DETAIL } from './reference/discovery.ts';
 import { resourceOf } from './resource.ts';
 
 const METADATA_PATH = '/.well-known/oauth-authorization-server';
 
+interface MetadataParts {
+  readonly publicOrigin: string;
+  readonly scopes: ScopeLimits;
+}
+
 /**
  * Authorization server metadata (RFC 8414 section 2), made of the configured public URL alone: a
  * Host header or a forwarded one must never decide where clients send their codes.
  */
-export function authorizationServerMetadata(publicOrigin: string) {
+export function authorizationServerMetadata({ publicOrigin, scopes }: MetadataParts) {
   return {
     issuer: publicOrigin,
     authorization_endpoint: `${publicOrigin}/oauth/authorize`,
@@ -25,9 +31,13 @@ export function authorizationServerMetadata(publicOrigin: string) {
     token_endpoint_auth_methods_supported: CLIENT_AUTH_METHODS,
     revocation_endpoint_auth_methods_supported: CLIENT_AUTH_METHODS,
     code_challenge_methods_supported: ['S256'],
-    scopes_supported: [...SCOPES, 'offline_access'],
-    // RFC 8414 section 2 leaves room for more: what the one scope really allows.
-    scope_descriptions: { [FULL_SCOPE]: SCOPE_MEANING[FULL_SCOPE] },
+    // Not everything that there is (RFC 8414 section 2 allows it): some clients ask for the whole
+    // list. The larger scopes are named when something needs them, in the challenge.
+    scopes_supported: [...scopesUpTo(scopes.default()), 'offline_access'],
+    // Section 2 leaves room for more: what each scope that may be granted really allows.
+    scope_descriptions: Object.fromEntries(
+      scopesUpTo(scopes.max()).map((scope) => [scope, SCOPE_MEANING[scope]]),
+    ),
     authorization_response_iss_parameter_supported: true,
     protected_resources: [resourceOf(publicOrigin)],
     service_documentation: `${publicOrigin}/docs`,
@@ -38,13 +48,12 @@ export function authorizationServerMetadata(publicOrigin: string) {
  * Discovery (RFC 8414 section 3). Every other well-known document is a plain 404: clients try many
  * of them, and anything but a 404 (a page, a 401) stops them from trying the next.
  */
-export function metadataEndpoint(parts: { readonly publicOrigin: string }): AnyElysia {
-  const metadata = authorizationServerMetadata(parts.publicOrigin);
+export function metadataEndpoint(parts: MetadataParts): AnyElysia {
   const app = new Elysia()
     .get(
       METADATA_PATH,
       () =>
-        Response.json(metadata, {
+        Response.json(authorizationServerMetadata(parts), {
           headers: { ...corsHeaders(null, 'public'), 'cache-control': 'public, max-age=300' },
         }),
       { detail: METADATA_DETAIL },

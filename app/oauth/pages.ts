@@ -19,10 +19,47 @@ export interface DecisionForm {
   readonly approval: string;
 }
 
+/** A choice in the words that people read; `detail` may be empty. */
+export interface Meaning {
+  readonly title: string;
+  readonly detail: string;
+}
+
+/** One box or radio button. */
+export interface Option extends Meaning {
+  readonly value: string;
+  readonly chosen: boolean;
+  /** Deserves a second look. */
+  readonly isGrave: boolean;
+}
+
+/** What a person can choose on the consent page, with what is chosen already. */
+export interface ChoicesView {
+  /** From the least to the most that the administrator lets people allow. */
+  readonly scopes: readonly Option[];
+  /** The administrator does not let people allow everything. */
+  readonly isCut: boolean;
+  readonly toolsets: readonly Option[];
+  /** Patterns, one a line; empty: everywhere. */
+  readonly targets: string;
+  /** Less than all tools, or less than everywhere, is chosen. */
+  readonly isNarrowed: boolean;
+  /** What is wrong with the choice that was sent. */
+  readonly fault: string | null;
+}
+
+/** What was chosen; null is all. */
+export interface PermissionView {
+  /** The largest scope, whatever limits it. */
+  readonly isEverything: boolean;
+  readonly scope: Meaning;
+  readonly toolsets: readonly string[] | null;
+  readonly targets: readonly string[] | null;
+}
+
 export interface ConsentView {
   readonly client: ClientView;
-  /** What will be allowed, in one sentence. */
-  readonly permission: string;
+  readonly choices: ChoicesView;
   readonly forgeHost: string;
   /** Who signed in with this browser before. */
   readonly login: string | null;
@@ -31,7 +68,7 @@ export interface ConsentView {
 
 export interface ConfirmView {
   readonly client: ClientView;
-  readonly permission: string;
+  readonly permission: PermissionView;
   readonly forgeHost: string;
   readonly forgeUrl: string;
   /** Who came back from the forge. */

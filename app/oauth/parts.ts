@@ -8,6 +8,7 @@ import type { AccountTokens } from '../forge/account-tokens.ts';
 import type { Forge } from '../forge/forge.ts';
 import type { GrantEndReason } from '../store/grants.ts';
 import type { Store } from '../store/store.ts';
+import type { ScopeLimits } from '../tools/scope-limits.ts';
 import type { AuthorizationPages } from './pages.ts';
 
 /** How much strangers can make the authorization server keep. */
@@ -45,6 +46,8 @@ export interface AuthorizationServerParts {
   readonly accessTokenTtlMs: number;
   readonly refreshTokenTtlMs: number;
   readonly limits: AuthorizationLimits;
+  /** What the operator lets people allow. */
+  readonly scopes: ScopeLimits;
   readonly rateLimits: RateLimits;
   /** Private-use redirect URIs that clients may register, letter by letter. */
   readonly redirectAllowlist: () => readonly string[];

@@ -8,6 +8,7 @@ import { noteGrantEnded } from './grant.ts';
 import type { Parameters } from './parameters.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { targetResource } from './resource.ts';
+import { tokenScope } from './scope.ts';
 import { newAccessToken, refreshTokenOf, tokenResponse } from './token-answer.ts';
 
 /** How often one answer is given: to a client that lost it, and to its processes that race. */
@@ -26,8 +27,7 @@ export async function refreshGrant(
 ): Promise<Response> {
   const { store, random, clock } = parts;
   const presented = form.require('refresh_token');
-  // May narrow, never widen (RFC 6749 section 6); there is one scope, so there is nothing to do.
-  form.get('scope');
+  const asked = form.get('scope');
   targetResource(form, parts.publicOrigin);
   const digest = digestOf(presented);
   const proof = ownToken(await store.tokens.findRefresh(digest), client);
@@ -36,7 +36,8 @@ export async function refreshGrant(
   const successor = successorOf(presented, proof, parts.keyring);
   const refreshToken = refreshTokenOf(successor.token);
   const now = clock.now();
-  const access = newAccessToken(random, proof.scope, now + parts.accessTokenTtlMs);
+  const scope = tokenScope(proof.scope, parts.scopes, asked);
+  const access = newAccessToken(random, scope, now + parts.accessTokenTtlMs);
   const rotation = await store.tokens.rotate({
     predecessor: digest,
     clientId: client.id,
@@ -64,7 +65,7 @@ export async function refreshGrant(
         accessToken: access.token,
         refreshToken,
         expiresInMs: parts.accessTokenTtlMs,
-        scope: proof.scope,
+        scope,
       });
   }
 }

@@ -2,7 +2,7 @@ import type { AnyElysia } from 'elysia';
 import { readBody } from '../base/bounded-body.ts';
 import { digestOf, newToken } from '../base/secret.ts';
 import type { Client, Registration } from '../store/clients.ts';
-import { FULL_SCOPE } from '../tools/scopes.ts';
+import { scopeText } from '../tools/scopes.ts';
 import { parseClientMetadata } from './client-metadata.ts';
 import { logRefusal, programEndpoint, unavailable } from './endpoint.ts';
 import { NO_STORE, OAuthError } from './errors.ts';
@@ -20,6 +20,7 @@ type RegisterParts = Pick<
   | 'rateLimits'
   | 'redirectAllowlist'
   | 'publicOrigin'
+  | 'scopes'
   | 'allowedOrigins'
 >;
 
@@ -60,7 +61,7 @@ async function register(request: Request, parts: RegisterParts): Promise<Respons
   const client = registered(registration, parts);
   parts.metrics.clientsRegistered.inc({ outcome: registration.kind });
   parts.log.info(`client.${registration.kind}`, { client: client.id, name: client.name });
-  return Response.json(clientInformation(client, secret), {
+  return Response.json(clientInformation(client, secret, parts), {
     status: 201,
     headers: NO_STORE,
   });
@@ -73,7 +74,11 @@ function registered(registration: Registration, parts: RegisterParts): Client {
 }
 
 /** RFC 7591 section 3.2.1: the client as it is registered, which may be less than it asked for. */
-function clientInformation(client: Client, secret: string | undefined) {
+function clientInformation(
+  client: Client,
+  secret: string | undefined,
+  { scopes }: Pick<RegisterParts, 'scopes'>,
+) {
   return {
     client_id: client.id,
     client_id_issued_at: Math.floor(client.createdAt / 1000),
@@ -82,7 +87,8 @@ function clientInformation(client: Client, secret: string | undefined) {
     token_endpoint_auth_method: client.authMethod,
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
-    scope: FULL_SCOPE,
+    // What it may ask for; a person decides what it gets.
+    scope: scopeText(scopes.max()),
     ...(client.name === '' ? {} : { client_name: client.name }),
     ...(client.applicationType === null ? {} : { application_type: client.applicationType }),
     ...(client.clientUri === null ? {} : { client_uri: client.clientUri }),

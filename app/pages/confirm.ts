@@ -2,10 +2,11 @@ import { type ClientView, clientPhrase, returnPlace } from './client.ts';
 import { type DecisionForm, decisionForm } from './decision.ts';
 import { html } from './html.ts';
 import { pageResponse } from './layout.ts';
+import { type PermissionView, permissionSummary } from './permission.ts';
 
 export interface ConfirmView {
   readonly client: ClientView;
-  readonly permission: string;
+  readonly permission: PermissionView;
   readonly forgeHost: string;
   readonly forgeUrl: string;
   readonly login: string;
@@ -15,7 +16,7 @@ export interface ConfirmView {
 
 /** Names the account that came back from Forgejo and asks whether it is the right one. */
 export function confirmPage(view: ConfirmView): Response {
-  const { client, forgeHost, login } = view;
+  const { client, forgeHost, login, permission } = view;
   return pageResponse({
     title: `Connect as ${login}?`,
     body: html`<section>
@@ -24,9 +25,9 @@ export function confirmPage(view: ConfirmView): Response {
 </section>
 <p>${clientPhrase(client)} will work with this account.</p>
 ${returnPlace(client)}
-<section class="warning">
+${permission.isEverything ? html`<section class="warning">` : html`<section>`}
 <h2>What it may do</h2>
-<p>${view.permission}</p>
+${permissionSummary(permission)}
 </section>
 ${decisionForm(view.form, { allow: `Yes, connect as ${login}`, deny: 'Cancel' })}
 <h2 class="note">Not you, or another account?</h2>

@@ -68,6 +68,26 @@ section.warning { background: var(--warn-panel); border-color: var(--warn-line);
 a { color: var(--accent); text-underline-offset: 2px; }
 a:hover { color: var(--accent-deep); }
 .note { margin: 20px 0 0; }
+fieldset { margin: 12px 0; padding: 0; border: 0; }
+legend { padding: 0; margin: 0 0 4px; font-size: 0.875rem; font-weight: 600; color: var(--soft); }
+.option { display: flex; gap: 12px; align-items: flex-start; min-height: 44px; padding: 10px 12px; margin: 0 0 8px; border: 1px solid var(--line); border-radius: 10px; cursor: pointer; }
+.option .soft { display: block; }
+.option .soft::first-letter { text-transform: uppercase; }
+.boxes .option { margin: 0; padding: 8px 0; border: 0; border-radius: 6px; background: none; }
+.boxes .option:has(:checked) { background: none; }
+.option:hover { border-color: var(--soft); }
+.option:has(:checked) { background: var(--panel); border-color: var(--accent); }
+.option.grave:has(:checked) { background: var(--warn-panel); border-color: var(--warn-line); }
+.option:has(:focus-visible) { outline: 3px solid var(--accent); outline-offset: 2px; }
+.option input { flex: none; width: 20px; height: 20px; margin: 2px 0 0; accent-color: var(--accent); }
+.option input:focus-visible { outline: none; }
+details { margin: 12px 0; padding: 4px 16px; border: 1px solid var(--line); border-radius: 10px; }
+summary { padding: 10px 0; min-height: 44px; font-weight: 600; cursor: pointer; }
+.field { margin: 12px 0 4px; font-size: 0.875rem; font-weight: 600; color: var(--soft); }
+textarea { display: block; width: 100%; padding: 10px 12px; margin: 0 0 8px; border: 1px solid var(--soft); border-radius: 10px; background: var(--card); color: var(--ink); font: 0.9375rem/1.5 ui-monospace, Menlo, Consolas, monospace; resize: vertical; }
+code { font: 0.9375em ui-monospace, Menlo, Consolas, monospace; }
+ul { margin: 0 0 12px; padding: 0 0 0 20px; }
+.fault { padding: 12px 16px; background: var(--warn-panel); border: 2px solid var(--warn-line); border-radius: 10px; font-weight: 600; }
 .choices { display: flex; flex-wrap: wrap; gap: 12px; margin: 20px 0 0; }
 button, .button {
   flex: 1 1 10rem;
@@ -88,6 +108,9 @@ button.second { background: transparent; border-color: var(--soft); color: var(-
 button.second:hover { background: var(--panel); border-color: var(--ink); color: var(--ink); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
 footer { width: 100%; max-width: 34rem; padding: 14px 4px 0; color: var(--soft); font-size: 0.875rem; }
+@media (min-width: 30rem) {
+  .boxes > div { display: grid; grid-template-columns: 1fr 1fr; column-gap: 16px; }
+}
 @media (max-width: 30rem) {
   body { padding: 0; justify-content: flex-start; background: var(--card); }
   main { padding: 24px 20px; border: 0; border-radius: 0; box-shadow: none; }

@@ -27,7 +27,6 @@ export interface PostedCalls {
 
 /** The requests of one POST, and where their answers and what belongs to them go. */
 export class CallGroup implements PostedCalls {
-  readonly answer: Promise<string>;
   readonly decided: Promise<void>;
   /** Whether its client takes anything but answers. */
   readonly carries: boolean;
@@ -35,10 +34,11 @@ export class CallGroup implements PostedCalls {
   readonly #ids: readonly RequestId[];
   readonly #batch: boolean;
   readonly #settled: Settled[] = [];
-  readonly #resolveAnswer: (text: string) => void;
   readonly #resolveDecided: () => void;
   readonly #onFinished: (group: CallGroup) => void;
   #stream: Stream | undefined;
+  /** Made when somebody waits: most answers are there before anybody does. */
+  #awaited: PromiseWithResolvers<string> | undefined;
 
   constructor(parts: {
     readonly streams: Streams;
@@ -52,12 +52,15 @@ export class CallGroup implements PostedCalls {
     this.#batch = parts.batch;
     this.carries = parts.carries;
     this.#onFinished = parts.onFinished;
-    const answer = Promise.withResolvers<string>();
     const decided = Promise.withResolvers<void>();
-    this.answer = answer.promise;
     this.decided = decided.promise;
-    this.#resolveAnswer = answer.resolve;
     this.#resolveDecided = decided.resolve;
+  }
+
+  get answer(): Promise<string> {
+    if (this.finished) return Promise.resolve(this.#text);
+    this.#awaited ??= Promise.withResolvers<string>();
+    return this.#awaited.promise;
   }
 
   get finished(): boolean {
@@ -85,10 +88,14 @@ export class CallGroup implements PostedCalls {
     this.#settled.push(settled);
     if (this.#stream !== undefined) this.#send(this.#stream, settled);
     if (!this.finished) return;
-    const texts = this.#settled.map(({ text }) => text);
-    this.#resolveAnswer(this.#batch ? `[${texts.join(',')}]` : (texts[0] ?? ''));
+    this.#awaited?.resolve(this.#text);
     this.#resolveDecided();
     this.#onFinished(this);
+  }
+
+  get #text(): string {
+    if (!this.#batch) return this.#settled[0]?.text ?? '';
+    return `[${this.#settled.map(({ text }) => text).join(',')}]`;
   }
 
   #open(): Stream {

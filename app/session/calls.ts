@@ -1,13 +1,8 @@
 import type { Cancel, Clock } from '../base/clock.ts';
-import type {
-  NotificationMessage,
-  RequestId,
-  RequestMessage,
-  ResponseMessage,
-} from '../base/message.ts';
+import type { NotificationMessage, RequestMessage, ResponseMessage } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Result } from '../base/result.ts';
-import { spliceSpan, topLevelMembers } from '../base/splice.ts';
+import { memberSpan, spliceSpan } from '../base/splice.ts';
 import type { CallGroup } from './call-group.ts';
 import { cancelledText } from './cancelled.ts';
 import type { Outbound } from './outbound.ts';
@@ -18,9 +13,6 @@ import {
   withRequestToken,
 } from './progress-token.ts';
 import type { SessionIds } from './router.ts';
-
-/** Calls of one session that may wait for answers at once. */
-export const CALLS_MAX = 256;
 
 /** What became of a request; `text` of an answer carries the client's id. */
 export type Answer =
@@ -40,14 +32,20 @@ export interface CallLimits {
   readonly totalMs: number;
 }
 
+/** A request that waits; `startedAt` and `lastSignAt` are epoch milliseconds. */
 interface Call {
-  readonly clientId: RequestId;
+  /** That the child knows. */
+  readonly id: number;
+  readonly request: RequestMessage;
   /** Id and progress token as the client wrote them. */
   readonly clientIdText: string;
   readonly tokenText: string | undefined;
   readonly group: CallGroup | undefined;
-  readonly settle: (answer: Answer) => void;
+  readonly limits: CallLimits;
+  readonly startedAt: number;
+  readonly resolve: (answer: Answer) => void;
   lastSignAt: number;
+  stopTimer: Cancel;
 }
 
 /**
@@ -61,6 +59,7 @@ export class Calls {
   readonly #outbound: Outbound;
   readonly #toChild: (text: string) => Result<void, 'gone' | 'full'>;
   readonly #ids: SessionIds;
+  readonly #callsMax: number;
   readonly #calls = new Map<number, Call>();
   #onDrained: (() => void)[] = [];
 
@@ -69,11 +68,14 @@ export class Calls {
     readonly metrics: Metrics;
     readonly ids: SessionIds;
     readonly outbound: Outbound;
+    /** Calls that may wait for answers at once. */
+    readonly callsMax: number;
     readonly toChild: (text: string) => Result<void, 'gone' | 'full'>;
   }) {
     this.#clock = parts.clock;
     this.#metrics = parts.metrics;
     this.#ids = parts.ids;
+    this.#callsMax = parts.callsMax;
     this.#outbound = parts.outbound;
     this.#toChild = parts.toChild;
   }
@@ -96,19 +98,20 @@ export class Calls {
    */
   ask(request: RequestMessage, limits: CallLimits, group?: CallGroup): Promise<Answer> {
     const startedAt = this.#clock.now();
+    const prepared = this.#send(request);
+    if (typeof prepared === 'string') {
+      this.#count(prepared, startedAt);
+      return Promise.resolve({ kind: prepared });
+    }
     return new Promise((resolve) => {
-      const answered = (answer: Answer): void => {
-        const outcome = answer.kind === 'answered' && answer.failed ? 'failed' : answer.kind;
-        this.#metrics.calls.inc({ outcome });
-        this.#metrics.callSeconds.observe((this.#clock.now() - startedAt) / 1000);
-        resolve(answer);
+      const call: Call = {
+        ...prepared,
+        ...{ request, group, limits, startedAt, resolve },
+        lastSignAt: startedAt,
+        stopTimer: noTimer,
       };
-      if (this.#calls.size >= CALLS_MAX) {
-        this.#metrics.limitsReached.inc({ limit: 'CALLS_PER_SESSION' });
-        answered({ kind: 'too_many' });
-        return;
-      }
-      this.#start(request, limits, group, answered);
+      this.#calls.set(call.id, call);
+      this.#watch(call, Math.min(limits.idleMs, limits.totalMs));
     });
   }
 
@@ -116,13 +119,13 @@ export class Calls {
   answer(message: ResponseMessage): boolean {
     const call = typeof message.id === 'number' ? this.#calls.get(message.id) : undefined;
     if (call === undefined) return false;
-    const span = idSpan(message.text);
+    const span = memberSpan(message.text, 'id');
     // Of two ids in one answer, the parser took the last and the splice would change the first.
     if (span === undefined || Number(message.text.slice(span.start, span.end)) !== message.id) {
       return false;
     }
     const text = withoutLineEnds(spliceSpan(message.text, span, call.clientIdText));
-    call.settle({ kind: 'answered', text, failed: message.failed });
+    this.#settle(call, { kind: 'answered', text, failed: message.failed });
     return true;
   }
 
@@ -149,9 +152,9 @@ export class Calls {
   cancel(message: NotificationMessage): Result<void, 'gone' | 'full'> {
     const params = message.params as { readonly requestId?: unknown } | undefined;
     for (const [id, call] of this.#calls) {
-      if (call.clientId !== params?.requestId) continue;
+      if (call.request.id !== params?.requestId) continue;
       // Whoever cancels ignores the answer (MCP cancellation), and the child may send none.
-      call.settle({ kind: 'cancelled' });
+      this.#settle(call, { kind: 'cancelled' });
       return this.#toChild(cancelledText({ ...params, requestId: id }));
     }
     return { ok: true, value: undefined };
@@ -160,74 +163,70 @@ export class Calls {
   /** Whether a cancellation is about one of them. */
   knows(message: NotificationMessage): boolean {
     const params = message.params as { readonly requestId?: unknown } | undefined;
-    return this.#calls.values().some(({ clientId }) => clientId === params?.requestId);
+    return this.#calls.values().some(({ request }) => request.id === params?.requestId);
   }
 
   /** Tells every caller that the child is gone. */
   failAll(): void {
-    for (const call of [...this.#calls.values()]) call.settle({ kind: 'gone' });
+    for (const call of [...this.#calls.values()]) this.#settle(call, { kind: 'gone' });
   }
 
-  #start(
+  /** Sends a request under an id of ours; or why it was not sent. */
+  #send(
     request: RequestMessage,
-    limits: CallLimits,
-    group: CallGroup | undefined,
-    answered: (answer: Answer) => void,
-  ): void {
+  ): Pick<Call, 'id' | 'clientIdText' | 'tokenText'> | 'too_many' | 'ambiguous' | 'gone' | 'full' {
+    if (this.#calls.size >= this.#callsMax) {
+      this.#metrics.limitsReached.inc({ limit: 'MAX_CALLS_PER_SESSION' });
+      return 'too_many';
+    }
     const id = this.#ids.call();
-    const span = idSpan(request.text);
+    const span = memberSpan(request.text, 'id');
     if (span === undefined) throw new Error('a request has an id');
     const withId = spliceSpan(request.text, span, String(id));
     const hasToken = progressTokenOf(request.params) !== undefined;
     const retokened = hasToken ? withRequestToken(withId, String(id)) : undefined;
-    if (hasToken && retokened === undefined) {
-      answered({ kind: 'ambiguous' });
-      return;
-    }
+    if (hasToken && retokened === undefined) return 'ambiguous';
     const sent = this.#toChild(retokened?.text ?? withId);
-    if (!sent.ok) {
-      answered({ kind: sent.error });
-      return;
+    if (!sent.ok) return sent.error;
+    const clientIdText = request.text.slice(span.start, span.end);
+    return { id, clientIdText, tokenText: retokened?.was };
+  }
+
+  #settle(call: Call, answer: Answer): void {
+    this.#calls.delete(call.id);
+    call.stopTimer();
+    const failed = answer.kind === 'answered' && answer.failed;
+    this.#count(failed ? 'failed' : answer.kind, call.startedAt);
+    call.resolve(answer);
+    if (this.#calls.size === 0 && this.#onDrained.length > 0) {
+      for (const tell of this.#onDrained.splice(0)) tell();
     }
-    const settle = (answer: Answer): void => {
-      this.#calls.delete(id);
-      stopTimer();
-      answered(answer);
-      if (this.#calls.size === 0) for (const tell of this.#onDrained.splice(0)) tell();
-    };
-    const call: Call = {
-      clientId: request.id,
-      clientIdText: request.text.slice(span.start, span.end),
-      tokenText: retokened?.was,
-      group,
-      settle,
-      lastSignAt: this.#clock.now(),
-    };
-    this.#calls.set(id, call);
-    const stopTimer = this.#watch(call, limits, () => {
-      settle({ kind: 'timed_out' });
-      if (request.method === 'initialize') return;
-      this.#toChild(cancelledText({ requestId: id, reason: 'the request timed out' }));
-    });
+  }
+
+  #count(outcome: Answer['kind'] | 'failed', startedAt: number): void {
+    this.#metrics.calls.inc({ outcome });
+    this.#metrics.callSeconds.observe((this.#clock.now() - startedAt) / 1000);
   }
 
   /** One timer a call: a sign of life costs no new one. */
-  #watch(call: Call, limits: CallLimits, onDue: () => void): Cancel {
-    const endsAt = call.lastSignAt + limits.totalMs;
-    let cancel: Cancel = () => undefined;
-    const plan = (): void => {
-      const leftMs = Math.min(call.lastSignAt + limits.idleMs, endsAt) - this.#clock.now();
-      if (leftMs > 0) cancel = this.#clock.after(leftMs, plan);
-      else onDue();
-    };
-    cancel = this.#clock.after(Math.min(limits.idleMs, limits.totalMs), plan);
-    return () => cancel();
+  #watch(call: Call, delayMs: number): void {
+    call.stopTimer = this.#clock.after(delayMs, () => {
+      const { limits, request, startedAt, lastSignAt } = call;
+      const dueAt = Math.min(lastSignAt + limits.idleMs, startedAt + limits.totalMs);
+      const leftMs = dueAt - this.#clock.now();
+      if (leftMs > 0) {
+        this.#watch(call, leftMs);
+        return;
+      }
+      this.#settle(call, { kind: 'timed_out' });
+      if (request.method === 'initialize') return;
+      this.#toChild(cancelledText({ requestId: call.id, reason: 'the request timed out' }));
+    });
   }
 }
 
-function idSpan(text: string) {
-  return topLevelMembers(text, ['id'], 'id').spans.get('id');
-}
+/** Before there is one. */
+const noTimer: Cancel = () => undefined;
 
 /** A carriage return is space in JSON and the end of a line in an event stream. */
 function withoutLineEnds(text: string): string {

@@ -8,10 +8,13 @@ import {
 } from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { CallGroup, type PostedCalls } from './call-group.ts';
+import type { Answer } from './calls.ts';
 import type { KeptRow } from './kept-row.ts';
 import type { Links } from './links.ts';
+import type { CallRules } from './owned-session.ts';
 import { looksRefused } from './refused-token.ts';
 import { changeBy, subscriptionRefusal } from './remembered.ts';
+import { listsNarrowed } from './replay.ts';
 import { endSentence, type SessionEnd, settledBy } from './session-end.ts';
 import type { Streams } from './streams.ts';
 import type { Uses } from './uses.ts';
@@ -38,7 +41,11 @@ export class Conversation {
     this.#parts = parts;
   }
 
-  call(requests: RequestMessage | readonly RequestMessage[], streams: boolean): PostedCalls {
+  call(
+    requests: RequestMessage | readonly RequestMessage[],
+    streams = true,
+    rules = NO_RULES,
+  ): PostedCalls {
     const batch = Array.isArray(requests);
     const list: readonly RequestMessage[] = batch ? requests : [requests as RequestMessage];
     const router = this.#parts.links.current?.router;
@@ -47,7 +54,7 @@ export class Conversation {
       onFinished: (finished) => router?.close(finished),
     });
     router?.carry(group);
-    for (const request of list) this.#ask(request, group);
+    for (const request of list) this.#ask(request, group, rules);
     if (this.#parts.row.state.initialized) router?.release();
     return group;
   }
@@ -64,8 +71,21 @@ export class Conversation {
     return taken?.ok === false && taken.error === 'full' ? taken : ok(undefined);
   }
 
-  #ask(request: RequestMessage, group: CallGroup): void {
-    const now = this.#answerOf(request);
+  /** What its client may do now; when it was something else, the client is told. */
+  permit(permission: string): void {
+    const { row, links, streams } = this.#parts;
+    if (row.state.permission === permission) return;
+    row.change({ permission });
+    if (!row.state.initialized) return;
+    for (const text of listsNarrowed(row.state.serverCapabilities)) {
+      const router = links.current?.router;
+      if (router === undefined) streams.listening.push(text);
+      else router.announce(text);
+    }
+  }
+
+  #ask(request: RequestMessage, group: CallGroup, rules: CallRules): void {
+    const now = this.#answerOf(request, rules);
     if (now !== undefined) {
       group.settle({ text: now, silent: false });
       return;
@@ -80,7 +100,8 @@ export class Conversation {
     link.router.ask(request, { idleMs, totalMs }, group).then(
       (outcome) => {
         this.#parts.uses.answered();
-        group.settle(settledBy(outcome, request, link.why));
+        const settled = settledBy(shownBy(rules, request, outcome), request, link.why);
+        group.settle(settled);
         if (outcome.kind === 'answered') this.#answered(request, outcome);
       },
       (error: unknown) => {
@@ -99,7 +120,7 @@ export class Conversation {
   }
 
   /** What needs no child to be answered. */
-  #answerOf(request: RequestMessage): string | undefined {
+  #answerOf(request: RequestMessage, rules: CallRules): string | undefined {
     const { invalidRequest, connectionClosed } = RPC_ERROR;
     // A second one would promise the child capabilities that the first one has not declared.
     if (request.method === 'initialize') {
@@ -109,9 +130,20 @@ export class Conversation {
     if (closedBy !== undefined) {
       return errorText(request.id, connectionClosed, endSentence(closedBy));
     }
-    if (request.method !== 'ping') return subscriptionRefusal(request, this.#parts.row.state);
+    if (request.method !== 'ping') {
+      return rules.refusal(request) ?? subscriptionRefusal(request, this.#parts.row.state);
+    }
     // MCP ping: at once, whatever the child does meanwhile.
     this.#parts.uses.use();
     return resultText(request.id, {});
   }
+}
+
+const NO_RULES: CallRules = { refusal: () => undefined, shown: (_request, text) => text };
+
+/** Errors are the child's own, whoever may see what. */
+function shownBy(rules: CallRules, request: RequestMessage, outcome: Answer): Answer {
+  if (outcome.kind !== 'answered' || outcome.failed) return outcome;
+  const text = rules.shown(request, outcome.text);
+  return text === outcome.text ? outcome : { ...outcome, text };
 }

@@ -11,6 +11,7 @@ const NEW_STATE: SessionState = {
   serverCapabilities: null,
   logLevel: null,
   subscriptions: [],
+  permission: null,
 };
 
 /** What is agreed in `initialize`, and written with the row. */
@@ -54,7 +55,7 @@ export class KeptRow {
     const { accountId, clientId, grantId } = owner;
     const { protocolVersion, handshake, serverCapabilities } = agreement;
     const now = this.#clock.now();
-    this.state = { ...this.state, serverCapabilities };
+    this.state = { ...this.state, serverCapabilities, permission: owner.permission ?? null };
     const inserted = this.#sessions.insert(
       {
         ...{ idDigest: this.#idDigest, accountId, clientId, grantId, protocolVersion, handshake },

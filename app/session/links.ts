@@ -74,8 +74,8 @@ export class Links {
 
   /** Whether it takes a place: a child is there, about to be, or not gone yet. */
   get occupied(): boolean {
-    const begins = this.#attempts.values().some(({ placed }) => placed);
-    return begins || this.#current !== undefined || this.#leaving.size > 0;
+    if (this.#current !== undefined || this.#leaving.size > 0) return true;
+    return this.#attempts.size > 0 && this.#attempts.values().some(({ placed }) => placed);
   }
 
   /** The routers of all children, the one that takes calls first. */

@@ -14,7 +14,7 @@ import { createSessionMap } from './session-map.ts';
 export type { RequestMessage } from '../base/message.ts';
 export type { PostedCalls } from './call-group.ts';
 export type { ForgeProbe, OpenFailure } from './open-failure.ts';
-export type { OwnedSession, SessionOwner } from './owned-session.ts';
+export type { CallRules, OwnedSession, SessionOwner } from './owned-session.ts';
 export type { EventSource, StreamEvent } from './stream.ts';
 export type { Listening } from './streams.ts';
 
@@ -91,6 +91,8 @@ export interface SessionLimits {
   readonly requestTimeoutTotalMs: number;
   /** Bytes of events that a session keeps for clients that come back. */
   readonly streamBufferBytesMax: number;
+  /** Calls of one session that may wait for answers at once. */
+  readonly callsMax: number;
   readonly idleTimeoutMs: number;
   /** From the spawn to the answer of `initialize`. */
   readonly handshakeTimeoutMs: number;
@@ -135,7 +137,7 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
     async find(sessionId, owner) {
       const session = await sessions.find(digestOf(sessionId), owner);
       if (stopping) void session?.drain(0);
-      session?.adopt(owner.grantId);
+      session?.adopt(owner.grantId, owner.permission);
       return session;
     },
     async endSession(idDigest, reason) {

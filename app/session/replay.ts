@@ -53,5 +53,22 @@ export function listChanges(told: string | null, now: string): readonly string[]
   const after = JSON.parse(now) as Readonly<Record<string, unknown>>;
   return LISTS.filter(
     (name) => before[name] !== undefined && !Bun.deepEquals(before[name], after[name]),
-  ).map((name) => JSON.stringify({ jsonrpc: '2.0', method: `notifications/${name}/list_changed` }));
+  ).map(listChanged);
+}
+
+/**
+ * The same for a client that may use other tools than before; those of lists alone that it was told to
+ * expect them for.
+ */
+export function listsNarrowed(told: string | null): readonly string[] {
+  if (told === null) return [];
+  const capabilities = JSON.parse(told) as Readonly<Record<string, unknown>>;
+  return LISTS.filter((name) => {
+    const { listChanged: declared } = (capabilities[name] ?? {}) as { listChanged?: unknown };
+    return declared === true;
+  }).map(listChanged);
+}
+
+function listChanged(name: (typeof LISTS)[number]): string {
+  return JSON.stringify({ jsonrpc: '2.0', method: `notifications/${name}/list_changed` });
 }

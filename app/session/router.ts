@@ -39,15 +39,17 @@ export class Router {
     readonly clock: Clock;
     readonly metrics: Metrics;
     readonly ids: SessionIds;
+    /** Calls that may wait for answers at once. */
+    readonly callsMax: number;
     /** How long a client may take to answer its child. */
     readonly questionTimeoutMs: number;
   }) {
-    const { streams, clock, metrics, ids, questionTimeoutMs } = parts;
+    const { streams, clock, metrics, ids, callsMax, questionTimeoutMs } = parts;
     const toChild = (text: string) => this.#send(text);
     this.#metrics = metrics;
     this.#outbound = new Outbound({ streams, metrics });
     const common = { clock, metrics, ids, outbound: this.#outbound, toChild };
-    this.#calls = new Calls(common);
+    this.#calls = new Calls({ ...common, callsMax });
     this.#questions = new Questions({
       ...common,
       calls: this.#calls,

@@ -39,6 +39,7 @@ const ROOM_WAIT_MS_MAX = 5_000;
 /** Rows that could not be deleted and are remembered; prune takes them when their time has come. */
 const UNDELETED_MAX = 10_000;
 
+const NOT_THERE = Promise.resolve(undefined);
 /** How often it is looked for what has ended, while another broker has taken over. */
 const LEAVE_LOOK_MS = 100;
 
@@ -116,16 +117,11 @@ export function createSessionMap(parts: SessionMapParts, renewal: Renewal): Sess
       return occupants().length;
     },
     add: (idDigest, owner) => create(idDigest, owner, undefined),
-    async find(idDigest, owner) {
-      if (undeleted.has(idDigest)) return undefined;
-      const session = all.get(idDigest) ?? (await loaded(idDigest, owner.login));
-      if (session?.usable !== true) return undefined;
-      // The id alone opens nothing (CVE-2026-33946): it must belong to this person and client.
-      const { accountId, clientId } = session.owner;
-      if (accountId !== owner.accountId || clientId !== owner.clientId) return undefined;
-      if (!session.unusedFor(ttlMs)) return session;
-      await session.finish('expired');
-      return undefined;
+    find(idDigest, owner) {
+      if (undeleted.has(idDigest)) return NOT_THERE;
+      const session = all.get(idDigest);
+      if (session !== undefined) return ownedBy(owner, session, ttlMs);
+      return loaded(idDigest, owner.login).then((found) => ownedBy(owner, found, ttlMs));
     },
     start: () => clock.every(SWEEP_MS, forget),
     async leave(graceMs) {
@@ -147,6 +143,19 @@ export function createSessionMap(parts: SessionMapParts, renewal: Renewal): Sess
       await within(clock, parts.stopGraceMs, Promise.all(drained));
     },
   };
+}
+
+function ownedBy(
+  owner: SessionOwner,
+  session: Session | undefined,
+  ttlMs: number,
+): Promise<Session | undefined> {
+  if (session?.usable !== true) return NOT_THERE;
+  // The id alone opens nothing (CVE-2026-33946): it must belong to this person and client.
+  const { accountId, clientId } = session.owner;
+  if (accountId !== owner.accountId || clientId !== owner.clientId) return NOT_THERE;
+  if (!session.unusedFor(ttlMs)) return Promise.resolve(session);
+  return session.finish('expired').then(() => undefined);
 }
 
 function createRooms(parts: SessionMapParts, occupants: () => readonly Session[]) {

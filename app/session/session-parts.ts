@@ -18,6 +18,7 @@ export interface SessionParts extends AttachParts {
   readonly requestTimeoutTotalMs: number;
   readonly idleTimeoutMs: number;
   readonly streamBufferBytesMax: number;
+  readonly callsMax: number;
   readonly storedPerUserMax: number;
   readonly log: Log;
 }
@@ -60,7 +61,10 @@ export function createLinks(parts: SessionParts, hooks: SessionHooks, place: Lin
     ...{ clock, idleTimeoutMs, lastUsedAt, onChange: hooks.onChange },
     attach: (how) => attach(parts, { ...how, accountId, shortId }),
     createRouter: () =>
-      new Router({ clock, metrics, streams, ids, questionTimeoutMs: parts.requestTimeoutMs }),
+      new Router({
+        ...{ clock, metrics, streams, ids, callsMax: parts.callsMax },
+        questionTimeoutMs: parts.requestTimeoutMs,
+      }),
     makeRoom: (take) => hooks.makeRoom(session, take),
     onStopped: (reason) => {
       metrics.sessionsDetached.inc({ reason });

@@ -1,6 +1,7 @@
 import { within } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Message, RequestMessage } from '../base/message.ts';
+import { oneAtATime } from '../base/one-at-a-time.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Digest } from '../base/secret.ts';
 import type { SessionRow } from '../store/sessions.ts';
@@ -11,7 +12,7 @@ import { KeptRow } from './kept-row.ts';
 import type { Links } from './links.ts';
 import type { OpenFailure } from './open-failure.ts';
 import { openSession } from './opening.ts';
-import type { OwnedSession, SessionOwner } from './owned-session.ts';
+import type { CallRules, OwnedSession, PostedRequests, SessionOwner } from './owned-session.ts';
 import { openFailureOf, type SessionEnd } from './session-end.ts';
 import { createLinks, type SessionHooks, type SessionParts } from './session-parts.ts';
 import { type Listening, Streams } from './streams.ts';
@@ -42,7 +43,8 @@ export class Session implements OwnedSession {
   #state: State = { kind: 'opening' };
   readonly #conversation: Conversation;
   #handshake = '{}';
-  #attaching: Promise<Result<void, OpenFailure>> | undefined;
+  /** One start at a time, however many need it. */
+  readonly #next = oneAtATime(() => this.#startNext());
   readonly #uses: Uses;
 
   /** With `row`, it was opened before, and has no child now. */
@@ -151,10 +153,14 @@ export class Session implements OwnedSession {
     }
   }
 
+  get attached(): boolean {
+    return this.#state.kind === 'ready' && this.#links.current !== undefined;
+  }
+
   attach(): Promise<Result<void, OpenFailure>> {
     const closedBy = this.#closedBy;
     if (closedBy !== undefined) return Promise.resolve(err(openFailureOf(closedBy)));
-    if (this.#links.current !== undefined) return Promise.resolve(ok(undefined));
+    if (this.attached) return Promise.resolve(ok(undefined));
     this.#uses.use();
     return this.#next();
   }
@@ -171,15 +177,16 @@ export class Session implements OwnedSession {
   }
 
   /** A newer grant of the same account and client carries it on. */
-  adopt(grantId: string): void {
+  adopt(grantId: string, permission?: string): void {
+    if (permission !== undefined) this.#conversation.permit(permission);
     if (this.#owner.grantId === grantId || this.#state.kind === 'ended') return;
     this.#owner = { ...this.#owner, grantId };
     this.#row.setGrant(grantId);
     this.#log.info('session.taken_over', { login: this.#owner.login, grant: grantId });
   }
 
-  call(requests: RequestMessage | readonly RequestMessage[], streams = true): PostedCalls {
-    return this.#conversation.call(requests, streams);
+  call(posted: PostedRequests, streams?: boolean, rules?: CallRules): PostedCalls {
+    return this.#conversation.call(posted, streams, rules);
   }
 
   notify(message: Exclude<Message, RequestMessage>): Result<void, 'gone' | 'full'> {
@@ -227,14 +234,6 @@ export class Session implements OwnedSession {
     const deleted = kept ? Promise.resolve(true) : this.#row.delete();
     await this.#links.stop(why);
     this.#hooks.onGone(!(await deleted));
-  }
-
-  /** One start at a time, however many need it. */
-  #next(): Promise<Result<void, OpenFailure>> {
-    this.#attaching ??= this.#startNext().finally(() => {
-      this.#attaching = undefined;
-    });
-    return this.#attaching;
   }
 
   /** Another child than the one that was opened with; after a failure all is as it was before. */

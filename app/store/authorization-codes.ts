@@ -17,6 +17,8 @@ export interface NewAuthorizationCode {
   readonly codeChallenge: string;
   readonly resource: string;
   readonly scope: string;
+  /** As in the grant. */
+  readonly permission: string | null;
   readonly codeExpiresAt: number;
 }
 
@@ -62,10 +64,11 @@ export function createAuthorizationCodes(context: StoreContext): AuthorizationCo
     issue: (code) =>
       connection.write(() => {
         const { requestDigest, codeDigest, codeExpiresAt, accountId, clientId } = code;
-        const { scope, resource, redirectUri, codeChallenge } = code;
+        const { scope, permission, resource, redirectUri, codeChallenge } = code;
         const now = clock.now();
         const grantId = grantIdOf(codeDigest);
-        const grant = insertGrant.get({ grantId, accountId, clientId, scope, resource, now });
+        const allowed = { scope, permission, resource };
+        const grant = insertGrant.get({ grantId, accountId, clientId, ...allowed, now });
         insertCode.run({ codeDigest, grantId, redirectUri, codeChallenge, now, codeExpiresAt });
         removeRequest.run(requestDigest);
         return present(grant);
@@ -91,8 +94,8 @@ export function createAuthorizationCodes(context: StoreContext): AuthorizationCo
 function prepare({ connection }: StoreContext) {
   return {
     insertGrant: connection.prepare<Grant, [GrantRow]>(
-      `INSERT INTO grants (id, account_id, client_id, scope, resource, created_at)
-       VALUES ($grantId, $accountId, $clientId, $scope, $resource, $now)
+      `INSERT INTO grants (id, account_id, client_id, scope, permission, resource, created_at)
+       VALUES ($grantId, $accountId, $clientId, $scope, $permission, $resource, $now)
        RETURNING ${GRANT_COLUMNS}`,
     ),
     insertCode: connection.prepare<never, [CodeRow]>(
@@ -121,6 +124,7 @@ type GrantRow = {
   readonly accountId: number;
   readonly clientId: string;
   readonly scope: string;
+  readonly permission: string | null;
   readonly resource: string;
   readonly now: number;
 };

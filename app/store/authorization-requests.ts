@@ -17,7 +17,10 @@ export interface AuthorizationRequest {
   readonly codeChallenge: string;
   /** The client's `state`, sealed in the row. */
   readonly clientState: string | null;
+  /** What the client asked for, in the words of ours that it used; empty when it used none. */
   readonly scope: string;
+  /** JSON of what the person allowed; null until then, and for one approved by a release before. */
+  readonly permission: string | null;
   readonly resource: string;
   /** The browser in which the consent page was shown. */
   readonly browserDigest: Digest;
@@ -29,7 +32,19 @@ export interface AuthorizationRequest {
 }
 
 /** What `create` takes: the rest of a new request is known. */
-export type NewAuthorizationRequest = Omit<AuthorizationRequest, 'stage' | 'accountId'>;
+export type NewAuthorizationRequest = Omit<
+  AuthorizationRequest,
+  'stage' | 'accountId' | 'permission'
+>;
+
+/** A person's yes to the consent page. */
+export interface Approval {
+  readonly approvalDigest: Digest;
+  readonly upstreamStateDigest: Digest;
+  /** JSON of what the person allowed. */
+  readonly permission: string;
+  readonly expiresAt: number;
+}
 
 /** Every function treats an expired request as one that does not exist. */
 export interface AuthorizationRequests {
@@ -45,12 +60,7 @@ export interface AuthorizationRequests {
    * is known by its upstream `state`. Undefined when it is not there, in another stage, or the
    * value is another.
    */
-  approve(
-    digest: Digest,
-    approvalDigest: Digest,
-    upstreamStateDigest: Digest,
-    expiresAt: number,
-  ): Promise<AuthorizationRequest | undefined>;
+  approve(digest: Digest, approval: Approval): Promise<AuthorizationRequest | undefined>;
   /** The request of an upstream `state` whose callback was not taken yet; changes nothing. */
   findCallback(upstreamStateDigest: Digest): Promise<AuthorizationRequest | undefined>;
   /** The same, once: a callback that is loaded again finds nothing. */
@@ -82,11 +92,10 @@ export function createAuthorizationRequests(context: StoreContext): Authorizatio
       connection.write(() => create(request, approvalDigest, requestsMax)),
     find: (digest) =>
       connection.read(() => asRequest(steps.find.get({ digest, now: clock.now() }))),
-    approve: (digest, approvalDigest, upstreamStateDigest, expiresAt) =>
-      connection.write(() => {
-        const values = { digest, approvalDigest, upstreamStateDigest, expiresAt };
-        return asRequest(steps.approve.get({ ...values, now: clock.now() }));
-      }),
+    approve: (digest, approval) =>
+      connection.write(() =>
+        asRequest(steps.approve.get({ ...approval, digest, now: clock.now() })),
+      ),
     findCallback: (state) =>
       connection.read(() => asRequest(steps.findCallback.get({ state, now: clock.now() }))),
     takeCallback: (state) =>
@@ -114,7 +123,8 @@ function prepareSteps({ connection }: StoreContext) {
     ),
     approve: connection.prepare<RequestRow, [ApproveRow]>(
       `UPDATE authorization_requests SET stage = 'forge', approval_digest = NULL,
-         upstream_state_digest = $upstreamStateDigest, expires_at = $expiresAt
+         upstream_state_digest = $upstreamStateDigest, permission = $permission,
+         expires_at = $expiresAt
        WHERE digest = $digest AND stage = 'consent' AND approval_digest = $approvalDigest
          AND expires_at > $now
        RETURNING ${COLUMNS}`,
@@ -196,17 +206,14 @@ type ConfirmRow = {
   readonly expiresAt: number;
 };
 
-type ApproveRow = {
+type ApproveRow = { readonly [Key in keyof Approval]: Approval[Key] } & {
   readonly digest: string;
-  readonly approvalDigest: string;
-  readonly upstreamStateDigest: string;
-  readonly expiresAt: number;
   readonly now: number;
 };
 
 const COLUMNS = `digest, client_id AS clientId, redirect_uri AS redirectUri,
-  code_challenge AS codeChallenge, client_state AS clientState, scope, resource,
-  browser_digest AS browserDigest, shown_account_id AS shownAccountId, stage,
+  code_challenge AS codeChallenge, client_state AS clientState, scope, permission,
+  resource, browser_digest AS browserDigest, shown_account_id AS shownAccountId, stage,
   account_id AS accountId, expires_at AS expiresAt`;
 
 const WAITING_FOR_CALLBACK = `upstream_state_digest = $state AND stage = 'forge'

@@ -6,6 +6,8 @@ import { StoreError } from './store-error.ts';
 export interface Connection {
   /** A statement for the life of the store; prepared once, finalized by `close`. */
   prepare<Row, Params extends SQLQueryBindings[]>(sql: string): Statement<Row, Params>;
+  /** Transactions begun: what was read before may not hold any more. */
+  readonly writes: number;
   /** Runs statements that only read. Rejects with `StoreError`. */
   read<T>(run: () => T): Promise<T>;
   /** Runs statements as one transaction: all of it is kept, or nothing. Rejects with `StoreError`. */
@@ -21,6 +23,7 @@ export function createConnection(
 ): Connection {
   const statements: { finalize(): void }[] = [];
   let closed = false;
+  let writes = 0;
   const prepare = <Row, Params extends SQLQueryBindings[]>(sql: string) => {
     // The declared type wraps a single parameter into a list; these are lists already.
     const statement = database.prepare<Row, Params>(sql) as Statement<Row, Params>;
@@ -42,6 +45,7 @@ export function createConnection(
     }
   };
   const transaction = <T>(run: () => T): T => {
+    writes += 1;
     begin.run();
     try {
       const result = run();
@@ -58,6 +62,9 @@ export function createConnection(
   };
   return {
     prepare,
+    get writes() {
+      return writes;
+    },
     read: async (run) => guarded(run),
     write: async (run) => guarded(() => transaction(run)),
     close() {

@@ -9,6 +9,8 @@ export interface Grant {
   readonly accountId: number;
   readonly clientId: string;
   readonly scope: string;
+  /** JSON of what the person allowed; null for a grant from before: everything. */
+  readonly permission: string | null;
   readonly resource: string;
   readonly createdAt: number;
   readonly lastUsedAt: number | null;
@@ -22,6 +24,8 @@ export interface Grants {
   end(id: string, reason: GrantEndReason): Promise<boolean>;
   /** Notes a use now; written within seconds. */
   used(id: string): void;
+  /** The youngest grant of the two that has not ended. */
+  findLatest(accountId: number, clientId: string): Promise<Grant | undefined>;
   /** The grants of a person that have not ended, oldest first. */
   listLive(accountId: number): Promise<readonly Grant[]>;
 }
@@ -35,9 +39,16 @@ export function createGrants(context: StoreContext): Grants {
     `SELECT ${GRANT_COLUMNS} FROM grants WHERE account_id = ? AND ended_at IS NULL
      ORDER BY created_at, id`,
   );
+  const findLatest = connection.prepare<Grant, [number, string]>(
+    `SELECT ${GRANT_COLUMNS} FROM grants
+     WHERE account_id = ? AND client_id = ? AND ended_at IS NULL
+     ORDER BY created_at DESC, id LIMIT 1`,
+  );
   const end = createGrantEnd(context);
   return {
     find: (id) => connection.read(() => find.get(id) ?? undefined),
+    findLatest: (accountId, clientId) =>
+      connection.read(() => findLatest.get(accountId, clientId) ?? undefined),
     end: (id, reason) => connection.write(() => end(id, reason)),
     used: (id) => lastUse.note('grants', id),
     listLive: (accountId) => connection.read(() => listLive.all(accountId)),
@@ -55,6 +66,6 @@ export function createGrantEnd({ connection, clock }: StoreContext): GrantEnd {
 }
 
 /** The columns of a `Grant`, for statements that read or return one. */
-export const GRANT_COLUMNS = `id, account_id AS accountId, client_id AS clientId, scope, resource,
-  created_at AS createdAt, last_used_at AS lastUsedAt, ended_at AS endedAt,
+export const GRANT_COLUMNS = `id, account_id AS accountId, client_id AS clientId, scope, permission,
+  resource, created_at AS createdAt, last_used_at AS lastUsedAt, ended_at AS endedAt,
   end_reason AS endReason`;

@@ -28,6 +28,8 @@ export interface ListedGrant {
   readonly clientId: string;
   readonly clientName: string;
   readonly scope: string;
+  /** JSON of what the person allowed; null for a grant from before: everything. */
+  readonly permission: string | null;
   readonly createdAt: number;
   readonly lastUsedAt: number | null;
 }
@@ -52,7 +54,7 @@ export function createListings({ connection }: StoreContext): Listings {
   );
   const grants = connection.prepare<ListedGrant, [FilterRow]>(
     `SELECT g.id, a.login, a.state AS accountState, g.client_id AS clientId,
-       c.name AS clientName, g.scope, g.created_at AS createdAt, g.last_used_at AS lastUsedAt
+       c.name AS clientName, g.scope, g.permission, g.created_at AS createdAt, g.last_used_at AS lastUsedAt
      FROM grants g JOIN accounts a ON a.id = g.account_id JOIN clients c ON c.id = g.client_id
      WHERE g.ended_at IS NULL
        AND ($login IS NULL OR a.login = $login COLLATE NOCASE)

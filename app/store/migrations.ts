@@ -1,6 +1,8 @@
 import type { Database } from 'bun:sqlite';
 import first from './migrations/0001-first.sql' with { type: 'text' };
 import sessionState from './migrations/0002-session-state.sql' with { type: 'text' };
+import permissions from './migrations/0003-permissions.sql' with { type: 'text' };
+import sessionPermission from './migrations/0004-session-permission.sql' with { type: 'text' };
 import { StoreOpenError } from './store-error.ts';
 
 /** One step of the schema. It is additive: the release before can work with what it leaves. */
@@ -15,6 +17,8 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { number: 1, name: '0001-first', sql: first },
   { number: 2, name: '0002-session-state', sql: sessionState },
+  { number: 3, name: '0003-permissions', sql: permissions },
+  { number: 4, name: '0004-session-permission', sql: sessionPermission },
 ];
 
 /**

@@ -11,6 +11,8 @@ export interface SessionState {
   readonly logLevel: string | null;
   /** The URIs of `resources/subscribe`. */
   readonly subscriptions: readonly string[];
+  /** A name of what its client was last allowed; null when that is not known. */
+  readonly permission: string | null;
 }
 
 /** An MCP session: owned by an account and a client, working under a grant. */
@@ -59,10 +61,10 @@ export function createSessions({ connection, lastUse }: StoreContext): Sessions 
   const insert = connection.prepare<never, [KeptRow]>(
     `INSERT INTO sessions (id_digest, account_id, client_id, grant_id, protocol_version,
        handshake, created_at, last_used_at, initialized, server_capabilities, log_level,
-       subscriptions)
+       subscriptions, permission)
      VALUES ($idDigest, $accountId, $clientId, $grantId, $protocolVersion,
        $handshake, $createdAt, $lastUsedAt, $initialized, $serverCapabilities, $logLevel,
-       $subscriptions)`,
+       $subscriptions, $permission)`,
   );
   const removeBeyond = connection.prepare<{ idDigest: Digest }, [number, string, number]>(
     `DELETE FROM sessions WHERE id_digest IN
@@ -74,12 +76,14 @@ export function createSessions({ connection, lastUse }: StoreContext): Sessions 
     `SELECT id_digest AS idDigest, account_id AS accountId, client_id AS clientId,
        grant_id AS grantId, protocol_version AS protocolVersion, handshake,
        created_at AS createdAt, last_used_at AS lastUsedAt, initialized,
-       server_capabilities AS serverCapabilities, log_level AS logLevel, subscriptions
+       server_capabilities AS serverCapabilities, log_level AS logLevel, subscriptions,
+       permission
      FROM sessions WHERE id_digest = ?`,
   );
   const setState = connection.prepare<never, [WrittenState & { idDigest: string }]>(
     `UPDATE sessions SET initialized = $initialized, server_capabilities = $serverCapabilities,
-       log_level = $logLevel, subscriptions = $subscriptions WHERE id_digest = $idDigest`,
+       log_level = $logLevel, subscriptions = $subscriptions, permission = $permission
+     WHERE id_digest = $idDigest`,
   );
   const setGrant = connection.prepare<never, [string, string]>(
     'UPDATE sessions SET grant_id = ? WHERE id_digest = ?',
@@ -137,6 +141,7 @@ type WrittenState = {
   readonly serverCapabilities: string | null;
   readonly logLevel: string | null;
   readonly subscriptions: string;
+  readonly permission: string | null;
 };
 
 type KeptRow = Omit<SessionRow, keyof SessionState> & WrittenState;
@@ -147,6 +152,7 @@ function written(state: SessionState): WrittenState {
     serverCapabilities: state.serverCapabilities,
     logLevel: state.logLevel,
     subscriptions: JSON.stringify(state.subscriptions),
+    permission: state.permission,
   };
 }
 

@@ -2,6 +2,7 @@ import type { Digest } from '../base/secret.ts';
 import type { AccountState } from './accounts.ts';
 import { createConfirm, createRefreshLookUp, createRotation } from './refresh-tokens.ts';
 import type { StoreContext } from './store-context.ts';
+import { untilWritten } from './until-written.ts';
 
 /** An access token about to be issued. */
 export interface NewAccessToken {
@@ -31,7 +32,10 @@ export interface AccessTokenProof {
   readonly login: string;
   readonly accountState: AccountState;
   readonly clientId: string;
+  /** Of the token itself, which may be less than its grant's. */
   readonly scope: string;
+  /** The grant's, as JSON; null for one from before: everything. */
+  readonly permission: string | null;
   readonly resource: string;
   readonly expiresAt: number;
   readonly grantEnded: boolean;
@@ -96,18 +100,21 @@ export interface Tokens {
   rotate(request: RotationRequest): Promise<Rotation>;
 }
 
+/** Access tokens whose rows are remembered: of the connections that are busy at once. */
+const ACCESS_REMEMBERED_MAX = 4096;
+
 export function createTokens(context: StoreContext): Tokens {
   const { connection } = context;
   const findAccess = connection.prepare<AccessRow, [string]>(FIND_ACCESS);
   const lookUp = createRefreshLookUp(context);
   const confirm = createConfirm(context);
   const rotate = createRotation(context);
+  const access = untilWritten(connection, ACCESS_REMEMBERED_MAX, (digest: Digest) => {
+    const row = findAccess.get(digest);
+    return row === null ? undefined : { ...row, grantEnded: row.grantEnded === 1 };
+  });
   return {
-    findAccess: (digest) =>
-      connection.read(() => {
-        const row = findAccess.get(digest);
-        return row === null ? undefined : { ...row, grantEnded: row.grantEnded === 1 };
-      }),
+    findAccess: (digest) => connection.read(() => access(digest)),
     confirmAnswer: (refreshDigest) =>
       connection.write(() => {
         confirm(refreshDigest);
@@ -129,8 +136,9 @@ const ofAccount = (column: string) =>
  */
 const FIND_ACCESS = `SELECT a.digest, a.grant_id AS grantId, a.scope, a.expires_at AS expiresAt,
   ${ofGrant('account_id')} AS accountId, ${ofGrant('client_id')} AS clientId,
-  ${ofGrant('resource')} AS resource, ${ofGrant('ended_at')} IS NOT NULL AS grantEnded,
-  ${ofAccount('login')} AS login, ${ofAccount('state')} AS accountState,
+  ${ofGrant('permission')} AS permission, ${ofGrant('resource')} AS resource,
+  ${ofGrant('ended_at')} IS NOT NULL AS grantEnded, ${ofAccount('login')} AS login,
+  ${ofAccount('state')} AS accountState,
   (SELECT digest FROM refresh_tokens WHERE digest = a.answer AND confirmed_at IS NULL)
     AS unconfirmedAnswer
   FROM access_tokens AS a WHERE a.digest = ?`;

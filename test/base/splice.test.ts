@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'bun:test';
 import fc from 'fast-check';
-import { spliceSpan, topLevelMembers, topLevelNames } from '../../app/base/splice.ts';
+import {
+  Members,
+  memberNames,
+  memberSpan,
+  type Span,
+  spanAtPath,
+  spliceSpan,
+} from '../../app/base/splice.ts';
 
 type Json = fc.JsonValue;
-type Members = readonly (readonly [string, Json])[];
+type Written = readonly (readonly [string, Json])[];
 
 /** Names that a message has, that look like them, and any others. */
 const name = fc.oneof(
@@ -51,31 +58,43 @@ function escapeAll(text: string): string {
   return `"${units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('')}"`;
 }
 
-function repeated(list: Members, names: readonly string[]): boolean {
+function repeated(list: Written, names: readonly string[]): boolean {
   return names.some((one) => list.filter(([key]) => key === one).length > 1);
 }
 
 const NAMES = ['id', 'method', 'params'];
 
+/** Every member as the walk gives it. */
+function walked(text: string): (Span & { readonly name: string })[] {
+  const members = new Members(text);
+  const all: (Span & { readonly name: string })[] = [];
+  while (members.next()) {
+    all.push({ name: members.name, start: members.start, end: members.end });
+  }
+  return all;
+}
+
 describe('top-level members of a JSON text', () => {
-  it('T29: finds the value of each name, at the top level alone, in any spelling', () => {
+  it('T29: walks over each name and value, at the top level alone, in any spelling', () => {
     fc.assert(
       fc.property(written, ({ list, text }) => {
-        fc.pre(!repeated(list, NAMES));
-        const { spans, duplicate } = topLevelMembers(text, NAMES);
-        expect(duplicate).toBeUndefined();
-        const wanted = list.filter(([key]) => NAMES.includes(key));
-        expect([...spans.keys()]).toEqual(wanted.map(([key]) => key));
-        for (const [key, item] of wanted) {
-          const span = spans.get(key);
-          if (span === undefined) throw new Error(`${key} was not found`);
-          expect(JSON.parse(text.slice(span.start, span.end))).toEqual(
-            JSON.parse(JSON.stringify(item)),
-          );
+        const found = walked(text);
+        expect(memberNames(text)).toEqual(list.map(([key]) => key));
+        expect(found.map(({ name }) => name)).toEqual(memberNames(text));
+        for (const [index, { start, end }] of found.entries()) {
+          const item = list[index]?.[1];
+          expect(JSON.parse(text.slice(start, end))).toEqual(JSON.parse(JSON.stringify(item)));
         }
       }),
       { numRuns: 500 },
     );
+    expect(walked('{}')).toEqual([]);
+    expect(walked(' { } ')).toEqual([]);
+  });
+
+  it('gives every name decoded, and nothing from within the values', () => {
+    const text = ' { "a" : {"b":[{"c":"}"}]} , "d\\u0065":"\\"x\\\\" ,"a":[1,{"e":2}],"f":-1e3} ';
+    expect(walked(text).map(({ name }) => name)).toEqual(['a', 'de', 'a', 'f']);
   });
 
   it('[GHSA-345p-7cg4-v4c7] changes the id and not one other byte', () => {
@@ -83,7 +102,7 @@ describe('top-level members of a JSON text', () => {
     fc.assert(
       fc.property(written, id, ({ list, text }, next) => {
         fc.pre(list.filter(([key]) => key === 'id').length === 1);
-        const span = topLevelMembers(text, ['id']).spans.get('id');
+        const span = memberSpan(text, 'id');
         if (span === undefined) throw new Error('the id was not found');
         const spliced = spliceSpan(text, span, JSON.stringify(next));
         expect(spliced.slice(0, span.start)).toBe(text.slice(0, span.start));
@@ -95,11 +114,11 @@ describe('top-level members of a JSON text', () => {
     );
   });
 
-  it('names a member that stands twice, also when one of the two is escaped', () => {
+  it('tells a member that stands twice, also when one of the two is escaped', () => {
     fc.assert(
-      fc.property(written, ({ list, text }) => {
-        const { duplicate } = topLevelMembers(text, NAMES);
-        expect(duplicate !== undefined).toBe(repeated(list, NAMES));
+      fc.property(written, fc.constantFrom(...NAMES), ({ list, text }, name) => {
+        const found = spanAtPath(text, [name]);
+        expect(found === 'ambiguous').toBe(repeated(list, [name]));
       }),
       { numRuns: 500 },
     );
@@ -108,32 +127,19 @@ describe('top-level members of a JSON text', () => {
       '{"id":1,"\\u0069d":2}',
       '{"i\\u0064":1,"x":{"id":3},"id":2}',
     ];
-    for (const text of texts) expect(topLevelMembers(text, ['id']).duplicate).toBe('id');
-    expect(topLevelMembers('{"id":1,"x":{"id":2}}', ['id']).duplicate).toBeUndefined();
+    for (const text of texts) expect(spanAtPath(text, ['id'])).toBe('ambiguous');
+    expect(spanAtPath('{"id":1,"x":{"id":2}}', ['id'])).toEqual({ start: 6, end: 7 });
   });
 
-  it('stops after the member that was asked for, however long the rest is', () => {
+  it('finds the first of a name, whatever stands behind it', () => {
     const text = '{"jsonrpc":"2.0","id":7,"id":8}';
-    const { spans, duplicate } = topLevelMembers(text, ['id'], 'id');
-    expect(duplicate).toBeUndefined();
-    expect(spans.get('id')).toEqual({ start: 22, end: 23 });
-  });
-
-  it('lists all names in their order, repeats included', () => {
-    fc.assert(
-      fc.property(written, ({ list, text }) => {
-        expect(topLevelNames(text)).toEqual(list.map(([key]) => key));
-      }),
-    );
-    expect(topLevelNames('{}')).toEqual([]);
-    expect(topLevelNames(' { } ')).toEqual([]);
+    expect(memberSpan(text, 'id')).toEqual({ start: 22, end: 23 });
+    expect(memberSpan(text, 'method')).toBeUndefined();
   });
 
   it('takes time in proportion to the text, however it was built', () => {
     const quotes = JSON.stringify({ a: '\\"'.repeat(300_000), b: '['.repeat(300_000), id: 1 });
     const deep = `{"a":${'['.repeat(200_000)}${']'.repeat(200_000)},"id":1}`;
-    for (const text of [quotes, deep]) {
-      expect(topLevelMembers(text, ['id']).spans.has('id')).toBe(true);
-    }
+    for (const text of [quotes, deep]) expect(memberSpan(text, 'id')).toBeDefined();
   });
 });

@@ -15,6 +15,7 @@ const MAIN = new URL('main.ts', import.meta.url).pathname;
 const BENCH_MS_MAX = 120_000;
 const OPTIONS = {
   childCommand: lightChild().command,
+  busy: 1,
   sessions: 2,
   seconds: 0.05,
   warmupSeconds: 0.01,
@@ -154,7 +155,13 @@ describe('figures', () => {
   it('takes the median of the rounds and the ratio at the same number of sessions', () => {
     const turn = (name: string, sessions: number, callsPerSecond: number): Turn => ({
       ...{ name, sessions, callsPerSecond, seconds: 1, calls: 10, wrong: 0, firstWrong: undefined },
-      ...{ p50Ms: 1, p99Ms: 2, clientCpuMs: 500, cpuUsPerCall: undefined },
+      ...{
+        p50Ms: 1,
+        p99Ms: 2,
+        clientCpuMs: 500,
+        cpuUsPerCall: undefined,
+        systemUsPerCall: undefined,
+      },
       ...{ idleRssMb: 50, openRssMb: 60, loadedRssMb: 70 },
     });
     const rows = summarize([
@@ -204,11 +211,12 @@ describe('bun run bench', () => {
   });
 
   it(
-    'measures the pipe, supergateway and this broker in turns and writes the figures',
+    'measures the pipe, a bare bridge, supergateway and this broker in turns and writes the figures',
     async () => {
       const folder = mkdtempSync(join(tmpdir(), 'fjmcp-bench-'));
       const json = join(folder, 'figures.json');
       const flags = ['--seconds', '0.2', '--warmup', '0.1', '--rounds', '1', '--sessions', '1,3'];
+      flags.push('--busy', '2');
       const bench = Bun.spawn([process.execPath, MAIN, ...flags, '--json', json], {
         stdout: 'pipe',
         stderr: 'ignore',
@@ -219,9 +227,11 @@ describe('bun run bench', () => {
       rmSync(folder, { recursive: true });
       expect(rows.map(({ name, sessions }) => [sessions, name])).toEqual([
         [1, 'pipe'],
+        [1, 'bare'],
         [1, 'supergateway'],
         [1, 'broker'],
         [3, 'pipe'],
+        [3, 'bare'],
         [3, 'supergateway'],
         [3, 'broker'],
       ]);

@@ -32,16 +32,23 @@ export function brokerWith(made: BrokerOptions): StartTarget {
 export interface BrokerOptions {
   /** Access tokens of other connections that are in the store. */
   readonly tokenRows: number;
+  /** The program, when it is that of another checkout. */
+  readonly main?: string;
   /** Other limits than those that are counted and never reached; their proxy is this machine. */
   readonly rateLimits?: string | undefined;
 }
+
+/** The tool that is called, reviewed: as most calls of real tools are, it is judged by all rules. */
+const TOOLS = `[tools]
+noop = { class = "read", title = "Do nothing", toolset = "issues", target = "{owner}/{repo}" }
+`;
 
 /** A load client asks more often than any other. */
 const NEVER_REACHED = LIMIT_NAMES.map((name) => `${name}=1000000000/1h`).join(' ');
 
 async function startBroker(
   options: TargetOptions,
-  { tokenRows, rateLimits = NEVER_REACHED }: BrokerOptions,
+  { tokenRows, main = MAIN, rateLimits = NEVER_REACHED }: BrokerOptions,
 ): Promise<RunningTarget> {
   const directory = mkdtempSync(join(tmpdir(), 'fjmcp-bench-'));
   const origin = `http://127.0.0.1:${freePort()}`;
@@ -53,7 +60,8 @@ async function startBroker(
     redirectUris: [`${origin}/oauth/callback`],
     users: people.map((login) => ({ login, password: PASSWORD })),
   });
-  const broker = spawnBroker({ directory, origin, clientSecret, forge, options, rateLimits });
+  const made = { directory, origin, clientSecret, forge, options, main, rateLimits };
+  const broker = spawnBroker(made);
   const stop = async () => {
     broker.kill('SIGTERM');
     await broker.exited;
@@ -79,17 +87,20 @@ function spawnBroker(made: {
   readonly clientSecret: string;
   readonly forge: DemoForge;
   readonly options: TargetOptions;
+  readonly main: string;
   readonly rateLimits: string;
 }) {
-  const { directory, origin, clientSecret, forge, options, rateLimits } = made;
+  const { directory, origin, clientSecret, forge, options, main, rateLimits } = made;
   const keyFile = join(directory, 'store-key');
   writeFileSync(keyFile, systemRandom(STORE_KEY_BYTES));
   chmodSync(keyFile, 0o600);
   const configFile = join(directory, 'config.toml');
   writeFileSync(configFile, `child_command = ${JSON.stringify(options.childCommand)}\n`);
+  const toolsFile = join(directory, 'tools.toml');
+  writeFileSync(toolsFile, TOOLS);
   // What a profile needs, for instance: --cpu-prof --cpu-prof-dir=DIR.
   const flags = (process.env.FJMCP_BENCH_BUN_FLAGS ?? '').split(' ').filter(Boolean);
-  return Bun.spawn([process.execPath, ...flags, MAIN, 'serve'], {
+  return Bun.spawn([process.execPath, ...flags, main, 'serve'], {
     env: {
       FJMCP_CONFIG: configFile,
       FJMCP_LISTEN: new URL(origin).host,
@@ -99,6 +110,7 @@ function spawnBroker(made: {
       FJMCP_FORGEJO_CLIENT_SECRET: clientSecret,
       FJMCP_STORE_PATH: join(directory, 'store.sqlite'),
       FJMCP_STORE_KEY_FILE: keyFile,
+      FJMCP_TOOLS_FILE: toolsFile,
       FJMCP_MAX_SESSIONS: String(options.sessions + 1),
       FJMCP_CHILD_SANDBOX: 'none',
       FJMCP_RATE_LIMITS: rateLimits,

@@ -19,14 +19,18 @@ export interface LoadResult {
 }
 
 /**
- * Calls `noop` in every session, the next `pauseMs` after the last was answered, for `seconds`. Each id
- * is used once in the whole run, so that an answer for another session is seen as a wrong one.
+ * Calls `noop` in every session for `seconds`: `busy` callers share the sessions among them, and each
+ * makes its next call, in its next session, `pauseMs` after the last was answered. Each id is used once
+ * in the whole run, so that an answer for another session is seen as a wrong one.
  */
 export async function closedLoop(
   sessions: readonly LoadSession[],
   seconds: number,
   run: string,
-  pauseMs = 0,
+  {
+    busy = sessions.length,
+    pauseMs = 0,
+  }: { readonly busy?: number; readonly pauseMs?: number } = {},
 ): Promise<LoadResult> {
   const latencies: number[] = [];
   let wrong = 0;
@@ -34,8 +38,10 @@ export async function closedLoop(
   const cpu = process.cpuUsage();
   const begin = performance.now();
   const end = begin + seconds * 1000;
-  const loop = async (session: LoadSession, index: number): Promise<void> => {
+  const loop = async (own: readonly LoadSession[], index: number): Promise<void> => {
     for (let count = 0; ; count += 1) {
+      const session = own[count % own.length];
+      if (session === undefined) return;
       const start = performance.now();
       if (start >= end) return;
       const id = `${run}-${index}-${count}`;
@@ -50,7 +56,10 @@ export async function closedLoop(
       if (pauseMs > 0) await Bun.sleep(pauseMs);
     }
   };
-  await Promise.all(sessions.map(loop));
+  const callers = Array.from({ length: Math.min(busy, sessions.length) }, (_, caller) =>
+    sessions.filter((_session, at) => at % busy === caller),
+  );
+  await Promise.all(callers.map(loop));
   const elapsed = (performance.now() - begin) / 1000;
   const used = process.cpuUsage(cpu);
   latencies.sort((a, b) => a - b);

@@ -11,6 +11,8 @@ import { openPipeSession } from './pipe-session.ts';
 /** Where to and how long. */
 export type LoadJob = {
   readonly sessions: number;
+  /** Calls in flight at once. */
+  readonly busy: number;
   readonly warmupSeconds: number;
   readonly seconds: number;
 } & (
@@ -34,9 +36,9 @@ if (import.meta.main) {
   const job: LoadJob = JSON.parse(first);
   const sessions = await openAll(job);
   say({ kind: 'open' });
-  await closedLoop(sessions, job.warmupSeconds, 'warm');
+  await closedLoop(sessions, job.warmupSeconds, 'warm', job);
   say({ kind: 'warm' });
-  say({ kind: 'done', result: await closedLoop(sessions, job.seconds, 'call') });
+  say({ kind: 'done', result: await closedLoop(sessions, job.seconds, 'call', job) });
   await ended;
   await Promise.all(sessions.map((session) => session.close()));
 }

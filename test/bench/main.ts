@@ -2,20 +2,25 @@
  * How fast, and at what cost in memory, calls pass through a bridge between HTTP and stdio:
  *
  *   bun run bench [--seconds 3] [--warmup 1] [--rounds 3] [--sessions 1,20,100]
- *                 [--only pipe,supergateway,broker] [--token-rows 0] [--rate-limits LIMITS]
- *                 [--json FILE]
+ *                 [--only pipe,bare,supergateway,broker] [--busy N] [--against DIR]
+ *                 [--token-rows 0] [--rate-limits LIMITS] [--json FILE]
  *   bun run bench --flood [--seconds 3] [--rounds 3] [--sessions 20] [--pause 0]
  *                 [--connections 32] [--rate-limits LIMITS]
  *
  * Measured is a closed loop: every session calls the tool `noop` of the same light native child and
  * sends the next call when the last was answered. Contenders are the pipe alone (no HTTP, the upper
- * bound), supergateway from the registry (stateful, loopback, no authorization) and this broker
- * with OAuth. They take turns within each round, each started afresh, so that what else the machine
+ * bound), a bare bridge in the same runtime (HTTP in front of the pipe, nothing else), supergateway
+ * from the registry (stateful, loopback, no authorization) and this broker with OAuth. They take turns within each round, each started afresh, so that what else the machine
  * does hits all alike; each figure is the median of the rounds. Compare ratios, not figures of two
  * machines.
  *
+ * `--busy N` keeps N calls in flight over all sessions instead of one in each: what is open must cost
+ * nothing, what waits may.
+ *
  * `--token-rows N` puts N access tokens of other connections into the broker's store first: the cost
  * of a call must not depend on how many there are.
+ *
+ * `--against DIR` also measures the broker of another checkout, as `before`: what a change costs.
  *
  * `--flood` measures something else: what other people notice when one address floods the broker with
  * registrations, sign-ins or bad tokens. It fails when the p99 of their calls grows by more than half.
@@ -27,8 +32,10 @@
  * time.
  */
 import { cpus, release, totalmem } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { lightChild } from '../support/light-child.ts';
+import { startBare } from './bare.ts';
 import { brokerWith } from './broker.ts';
 import { floodTable, measureFloods, worstRatio } from './floods.ts';
 import { summarize, table } from './summary.ts';
@@ -41,8 +48,10 @@ const { values: flags } = parseArgs({
     warmup: { type: 'string', default: '1' },
     rounds: { type: 'string', default: '3' },
     sessions: { type: 'string', default: '1,20,100' },
-    only: { type: 'string', default: 'pipe,supergateway,broker' },
+    only: { type: 'string', default: 'pipe,bare,supergateway,broker' },
+    busy: { type: 'string' },
     'token-rows': { type: 'string', default: '0' },
+    against: { type: 'string' },
     json: { type: 'string' },
     flood: { type: 'boolean', default: false },
     pause: { type: 'string', default: '0' },
@@ -62,6 +71,7 @@ const child = lightChild();
 if (flags.flood) process.exit(await floodBench());
 const contenders: Contender[] = [
   { kind: 'pipe', name: 'pipe' },
+  { kind: 'bridge', name: 'bare', start: startBare },
   { kind: 'bridge', name: 'supergateway', start: startSupergateway },
   {
     kind: 'bridge',
@@ -70,6 +80,10 @@ const contenders: Contender[] = [
   },
 ];
 const chosen = contenders.filter(({ name }) => flags.only.split(',').includes(name));
+if (flags.against !== undefined) {
+  const main = resolve(flags.against, 'app/main.ts');
+  chosen.push({ kind: 'bridge', name: 'before', start: brokerWith({ tokenRows, main }) });
+}
 if (chosen.length === 0) throw new Error(`--only names nothing that can be measured`);
 
 const turns: Turn[] = [];
@@ -81,6 +95,7 @@ for (const sessions of flags.sessions.split(',').map((text) => positive('--sessi
         await takeTurn(contender, {
           childCommand: child.command,
           sessions,
+          busy: Math.min(sessions, positive('--busy', flags.busy ?? String(sessions))),
           seconds: positive('--seconds', flags.seconds),
           warmupSeconds: positive('--warmup', flags.warmup),
         }),

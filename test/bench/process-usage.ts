@@ -6,7 +6,9 @@ const KIB_PER_MB = 1024;
 
 export interface ProcessUsage {
   readonly rssMb: number;
+  /** User and system time together. */
   readonly cpuMs: number;
+  readonly systemMs: number;
 }
 
 /** Memory and CPU time of a process; undefined where there is no /proc, or no such process. */
@@ -16,8 +18,8 @@ export function processUsage(pid: number): ProcessUsage | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The second field is the program's name and may hold spaces: count from behind it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const ticks = Number(fields[11]) + Number(fields[12]);
-    return { rssMb: Number(rssKib) / KIB_PER_MB, cpuMs: ticks * TICK_MS };
+    const [userMs, systemMs] = [Number(fields[11]) * TICK_MS, Number(fields[12]) * TICK_MS];
+    return { rssMb: Number(rssKib) / KIB_PER_MB, cpuMs: userMs + systemMs, systemMs };
   } catch {
     return undefined;
   }

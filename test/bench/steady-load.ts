@@ -23,7 +23,7 @@ if (import.meta.main) {
   for (let run = 0; ; run += 1) {
     const line = await lines.next();
     if (line.done === true) break;
-    const result = await closedLoop(sessions, Number(line.value), `run${run}`, job.pauseMs);
+    const result = await closedLoop(sessions, Number(line.value), `run${run}`, job);
     process.stdout.write(`${JSON.stringify(result)}\n`);
   }
   await Promise.all(sessions.map((session) => session.close()));

@@ -14,13 +14,14 @@ export interface Row {
   readonly openRssMb: number | undefined;
   readonly loadedRssMb: number | undefined;
   readonly cpuUsPerCall: number | undefined;
+  readonly systemUsPerCall: number | undefined;
   /** Share of one core that the load client used: near 1 it is the load client that is measured. */
   readonly clientCpu: number;
 }
 
 const HEADINGS = [
   ...['sessions', 'what', 'calls/s', 'of pipe', 'x supergateway', 'p50 ms', 'p99 ms'],
-  ...['idle MB', 'open MB', 'KB/session', 'loaded MB', 'CPU us/call', 'client CPU'],
+  ...['idle MB', 'open MB', 'KB/session', 'loaded MB', 'CPU us/call', 'system', 'client CPU'],
 ];
 
 /** One row for each contender and number of sessions, in the order of the turns. */
@@ -57,6 +58,7 @@ export function table(rows: readonly Row[]): string {
     figure(kbPerSession(row)),
     figure(row.loadedRssMb),
     figure(row.cpuUsPerCall),
+    figure(row.systemUsPerCall),
     `${(row.clientCpu * 100).toFixed(0)} %`,
   ]);
   const lines = [HEADINGS, ...cells];
@@ -92,6 +94,7 @@ function row(first: Turn, group: readonly Turn[]): Row {
     openRssMb: ofSome(({ openRssMb }) => openRssMb),
     loadedRssMb: ofSome(({ loadedRssMb }) => loadedRssMb),
     cpuUsPerCall: ofSome(({ cpuUsPerCall }) => cpuUsPerCall),
+    systemUsPerCall: ofSome(({ systemUsPerCall }) => systemUsPerCall),
     clientCpu: of(({ clientCpuMs, seconds }) => clientCpuMs / 1000 / seconds),
   };
 }

@@ -13,6 +13,8 @@ export type Contender =
 export interface TurnOptions {
   readonly childCommand: readonly string[];
   readonly sessions: number;
+  /** Calls in flight at once; no more than sessions. */
+  readonly busy: number;
   readonly seconds: number;
   readonly warmupSeconds: number;
 }
@@ -25,12 +27,14 @@ export interface Turn extends LoadResult {
   readonly loadedRssMb: number | undefined;
   /** CPU time of the bridge's process per call. */
   readonly cpuUsPerCall: number | undefined;
+  /** What of it the kernel used: system calls, and waking the processes at their other ends. */
+  readonly systemUsPerCall: number | undefined;
 }
 
 /** One contender, started afresh, under load once. */
 export async function takeTurn(contender: Contender, options: TurnOptions): Promise<Turn> {
-  const { sessions, seconds, warmupSeconds, childCommand } = options;
-  const common = { sessions, seconds, warmupSeconds };
+  const { sessions, busy, seconds, warmupSeconds, childCommand } = options;
+  const common = { sessions, busy, seconds, warmupSeconds };
   if (contender.kind === 'pipe') {
     const job: LoadJob = { ...common, kind: 'pipe', command: childCommand };
     return turn(contender.name, undefined, job);
@@ -67,14 +71,19 @@ async function turn(name: string, pid: number | undefined, job: LoadJob): Promis
   if ((await load.exited) !== 0 || result === undefined) {
     throw new Error(`the load client failed at ${name} with ${job.sessions} sessions`);
   }
-  const spent = (stages.get('done')?.cpuMs ?? Number.NaN) - (stages.get('warm')?.cpuMs ?? 0);
+  const calls = result.calls;
+  const usPerCall = (key: 'cpuMs' | 'systemMs'): number | undefined => {
+    const spentMs = (stages.get('done')?.[key] ?? Number.NaN) - (stages.get('warm')?.[key] ?? 0);
+    return Number.isNaN(spentMs) ? undefined : (spentMs * 1000) / calls;
+  };
   return {
     ...result,
     name,
     idleRssMb: idle?.rssMb,
     openRssMb: stages.get('open')?.rssMb,
     loadedRssMb: stages.get('done')?.rssMb,
-    cpuUsPerCall: Number.isNaN(spent) ? undefined : (spent * 1000) / result.calls,
+    cpuUsPerCall: usPerCall('cpuMs'),
+    systemUsPerCall: usPerCall('systemMs'),
   };
 }
 

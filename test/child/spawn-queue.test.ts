@@ -1,18 +1,16 @@
 import { describe, expect, it } from 'bun:test';
 import { createMetrics } from '../../app/base/metrics.ts';
-import {
-  createSpawnQueue,
-  type EndTurn,
-  SPAWN_WAIT_MS_MAX,
-  SPAWNS_WAITING_MAX,
-  SPAWNS_WAITING_PER_USER_MAX,
-} from '../../app/child/spawn-queue.ts';
+import { createSpawnQueue, type EndTurn, SPAWN_WAIT_MS_MAX } from '../../app/child/spawn-queue.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+
+const WAITING_MAX = 20;
+/** A quarter of it. */
+const WAITING_PER_USER_MAX = 5;
 
 function setUp(concurrency = 1) {
   const clock = new FakeClock();
   const metrics = createMetrics();
-  const queue = createSpawnQueue({ concurrency, clock, metrics });
+  const queue = createSpawnQueue({ concurrency, waitingMax: WAITING_MAX, clock, metrics });
   const order: string[] = [];
   const turns: EndTurn[] = [];
   /** Asks, and notes when it was answered and how. */
@@ -39,7 +37,7 @@ function setUp(concurrency = 1) {
 describe('starts at once (SPAWN_CONCURRENCY)', () => {
   it('refuses the one beyond what may wait for one account, and not another account', async () => {
     const { ask, order, limit, endAll } = setUp();
-    const asked = Array.from({ length: 1 + SPAWNS_WAITING_PER_USER_MAX }, () => ask(1, 'one'));
+    const asked = Array.from({ length: 1 + WAITING_PER_USER_MAX }, () => ask(1, 'one'));
     await Bun.sleep(0);
     expect(order).toEqual(['one']);
     await ask(1, 'one beyond');
@@ -48,12 +46,12 @@ describe('starts at once (SPAWN_CONCURRENCY)', () => {
     expect(await limit()).toContain('{limit="SPAWN_CONCURRENCY"} 1');
     await endAll();
     await Promise.all([...asked, other]);
-    expect(order).toHaveLength(3 + SPAWNS_WAITING_PER_USER_MAX);
+    expect(order).toHaveLength(3 + WAITING_PER_USER_MAX);
   });
 
   it('refuses the one beyond what may wait at all', async () => {
     const { ask, order } = setUp();
-    for (let n = 0; n < 1 + SPAWNS_WAITING_MAX; n += 1) void ask(n);
+    for (let n = 0; n < 1 + WAITING_MAX; n += 1) void ask(n);
     await Bun.sleep(0);
     expect(order).toEqual(['0']);
     await ask(-1, 'beyond');

@@ -4,10 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createMetrics } from '../../app/base/metrics.ts';
 import { Secret } from '../../app/base/secret.ts';
-import { STDIN_BYTES_MAX } from '../../app/child/child.ts';
 import { STDERR_LINES_PER_SECOND_MAX } from '../../app/child/stderr.ts';
 import type { Supervisor, SupervisorOptions } from '../../app/child/supervisor.ts';
-import { CANARY, fixtureCommand, fixtureSupervisor, Talk } from '../support/fixture-supervisor.ts';
+import {
+  CANARY,
+  fixtureCommand,
+  fixtureSupervisor,
+  PIPE_LIMITS,
+  Talk,
+} from '../support/fixture-supervisor.ts';
 import type { MemoryLog } from '../support/memory-log.ts';
 import {
   commandLine,
@@ -180,7 +185,7 @@ describe('stdin of a child (MCP transports, stdio)', () => {
   it('holds what fits for a child that does not read, and refuses the byte beyond', async () => {
     const talk = new Talk(setUp(['--never-read']).supervisor);
     await talk.line();
-    const half = STDIN_BYTES_MAX / 2 - 1;
+    const half = PIPE_LIMITS.backlogBytesMax / 2 - 1;
     expect(talk.child.send('x'.repeat(half)).ok).toBe(true);
     expect(talk.child.send('x'.repeat(half)).ok).toBe(true);
     expect(talk.child.send('')).toEqual({ ok: false, error: 'full' });
@@ -189,13 +194,13 @@ describe('stdin of a child (MCP transports, stdio)', () => {
   it('takes one message that is longer than the bound when nothing waits', async () => {
     const talk = new Talk(setUp(['--never-read']).supervisor);
     await talk.line();
-    expect(talk.child.send('x'.repeat(STDIN_BYTES_MAX + 1)).ok).toBe(true);
+    expect(talk.child.send('x'.repeat(PIPE_LIMITS.backlogBytesMax + 1)).ok).toBe(true);
     expect(talk.child.send('x')).toEqual({ ok: false, error: 'full' });
   });
 
   it('counts nothing any more once the child has read', async () => {
     const talk = new Talk(setUp([], { messageBytesMax: 32 * 1024 * 1024 }).supervisor);
-    const text = 'x'.repeat(STDIN_BYTES_MAX - 1000);
+    const text = 'x'.repeat(PIPE_LIMITS.backlogBytesMax - 1000);
     expect(await talk.tool<object>('echo', { text })).toEqual({ text });
     expect(await talk.tool<object>('echo', { text })).toEqual({ text });
   });

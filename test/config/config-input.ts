@@ -20,6 +20,7 @@ export interface Given {
   readonly argv?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly files?: Readonly<Record<string, ImaginedFile>>;
+  readonly toolsFaults?: ConfigInput['toolsFaults'];
   readonly programs?: Readonly<Record<string, string>>;
 }
 
@@ -35,6 +36,7 @@ export function load(given: Given = {}) {
     env: { ...ENOUGH, ...given.env },
     readFile: (path) => contentOf(files[path]),
     which: (program) => programs[program] ?? null,
+    toolsFaults: given.toolsFaults ?? (() => []),
     resolvePath: (path) => (path.startsWith('/') ? path : `/work-dir/${path}`),
   };
   return loadConfig(input);

@@ -237,6 +237,22 @@ describe('lists of addresses', () => {
     expect(loaded({ argv }).redirectAllowlist).toEqual(two);
   });
 
+  it('S12: MAX_SCOPE and DEFAULT_SCOPE are one of the three scopes, by their full names', () => {
+    for (const flag of ['max-scope', 'default-scope']) {
+      for (const text of ['read', 'FORGEJO:READ', 'forgejo:read forgejo:write', 'all']) {
+        const [told, ...more] = faults({ argv: [`--${flag}=${text}`] });
+        expect(told).toContain('must be forgejo:read or forgejo:write or forgejo:delete');
+        expect(more).toEqual([]);
+      }
+    }
+    expect(loaded()).toMatchObject({ maxScope: 'forgejo:delete', defaultScope: 'forgejo:write' });
+    const argv = ['--max-scope=forgejo:read', '--default-scope=forgejo:read'];
+    expect(loaded({ argv })).toMatchObject({
+      maxScope: 'forgejo:read',
+      defaultScope: 'forgejo:read',
+    });
+  });
+
   it('FORGEJO_SCOPES refuses what is no scope token (RFC 6749 section 3.3)', () => {
     expect(faults({ argv: ['--forgejo-scopes=read:misc "x"'] })).toHaveLength(1);
     expect(loaded({ argv: ['--forgejo-scopes=read:misc'] }).forgejoScopes).toEqual(['read:misc']);

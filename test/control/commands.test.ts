@@ -12,6 +12,9 @@ import type { DemoClient } from '../../app/demo/client.ts';
 import { isAlive, untilGone } from '../support/processes.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
 
+/** What the tests' broker proposes to every client. */
+const EVERYTHING = 'forgejo:read forgejo:write forgejo:delete';
+
 const COMMANDS = { sessions, grants, revoke };
 
 let directory = '';
@@ -62,16 +65,20 @@ async function run(
 async function listed(name: 'sessions' | 'grants', ...argv: string[]) {
   const { exitCode, out, errors } = await run(name, ['--json', ...argv]);
   expect([exitCode, errors]).toEqual([EXIT.stopped, '']);
-  return JSON.parse(out).rows as Record<string, string | number | null>[];
+  return JSON.parse(out).rows as Record<string, string | number | null | object>[];
 }
 
 let clients = 0;
 
 /** A client like no other: sessions of one client go on while any of its grants lives. */
-async function connect(login: string, password: string): Promise<DemoClient> {
+async function connect(
+  login: string,
+  password: string,
+  choices: Record<string, string[]> = {},
+): Promise<DemoClient> {
   clients += 1;
   const client = system.client(`Editor ${clients} of ${login}`);
-  await client.authorize(system.person({ login, password }));
+  await client.authorize(system.person({ login, password, choices }));
   await client.connect();
   return client;
 }
@@ -113,7 +120,8 @@ describe('the lists', () => {
     expect(grant).toMatchObject({
       login: 'alice',
       accountState: 'active',
-      scope: 'forgejo:delete',
+      scope: EVERYTHING,
+      limits: { toolsets: 'all', targets: 'all' },
     });
     expect(isAlive(Number(session?.pid))).toBe(true);
 
@@ -129,6 +137,22 @@ describe('the lists', () => {
       expect(said).not.toContain(secret ?? 'a secret is missing');
     }
     expect(said).not.toMatch(/fjmcp_(at|rt|ac|cs)_|eyJ/);
+    await client.close();
+  });
+
+  it('tell how far a person has narrowed a grant', async () => {
+    const client = await connect('alice', 'wonderland', {
+      scope: ['forgejo:read'],
+      toolset: ['issues', 'wiki'],
+      targets: ['acme/* alice/garden acme'],
+    });
+    const clientId = client.memory.information?.client_id ?? '';
+    expect((await listed('grants', '--client', clientId))[0]).toMatchObject({
+      scope: 'forgejo:read',
+      limits: { toolsets: ['issues', 'wiki'], targets: ['acme', 'acme/*', 'alice/garden'] },
+    });
+    const { out } = await run('grants', ['--client', clientId]);
+    expect(out).toContain('forgejo:read  2 toolsets, 3 places  ');
     await client.close();
   });
 

@@ -12,6 +12,7 @@ import type {
   FetchFault,
 } from '../../app/forge/bounded-fetch.ts';
 import { authorizationServerMetadata } from '../../app/oauth/metadata.ts';
+import { createScopeLimits } from '../../app/tools/scope-limits.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { testConfig } from '../support/system.ts';
 
@@ -37,6 +38,11 @@ export const EXAMINED: Examined = {
 const RESOURCE = JSON.stringify({ resource: `${ORIGIN}/mcp`, authorization_servers: [ORIGIN] });
 const METADATA = `${ORIGIN}/.well-known/oauth-protected-resource/mcp`;
 
+const SCOPES = createScopeLimits(() => ({
+  maxScope: 'forgejo:delete',
+  defaultScope: 'forgejo:write',
+}));
+
 /** How everything answers when all is well, by method and address. */
 export const WELL: Answers = {
   [`GET ${FORGE}/api/v1/version`]: { text: '{"version":"11.0.1"}' },
@@ -49,7 +55,7 @@ export const WELL: Answers = {
   [`GET ${ORIGIN}/.well-known/oauth-protected-resource`]: { text: RESOURCE },
   [`GET ${METADATA}`]: { text: RESOURCE },
   [`GET ${ORIGIN}/.well-known/oauth-authorization-server`]: {
-    text: JSON.stringify(authorizationServerMetadata(ORIGIN)),
+    text: JSON.stringify(authorizationServerMetadata({ publicOrigin: ORIGIN, scopes: SCOPES })),
   },
   [`POST ${ORIGIN}/mcp`]: {
     status: 401,

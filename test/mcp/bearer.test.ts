@@ -29,7 +29,7 @@ describe('bearer guard (RFC 6750)', () => {
       const response = await send(PING, { method, token: null, session: 's-alice' });
       expect(response.status).toBe(401);
       expect(response.headers.get('www-authenticate')).toBe(
-        `Bearer ${METADATA}, scope="forgejo:delete"`,
+        `Bearer ${METADATA}, scope="forgejo:read forgejo:write"`,
       );
     });
 

@@ -5,8 +5,10 @@ import { createMetrics } from '../../app/base/metrics.ts';
 import type { RateLimits } from '../../app/base/rate-limits.ts';
 import { err, ok, type Result } from '../../app/base/result.ts';
 import { type Digest, digestOf } from '../../app/base/secret.ts';
+import { createEnforcement } from '../../app/mcp/enforcement.ts';
 import { protectedResource } from '../../app/mcp/protected-resource.ts';
 import type { TransportParts } from '../../app/mcp/session-transport.ts';
+import { createStepUp } from '../../app/mcp/step-up.ts';
 import type {
   Listening,
   OpenedSession,
@@ -17,6 +19,8 @@ import type {
   SessionOwner,
 } from '../../app/session/registry.ts';
 import type { AccessTokenProof } from '../../app/store/tokens.ts';
+import { createScopeLimits } from '../../app/tools/scope-limits.ts';
+import { reviewedCatalogue } from '../support/catalogue.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { PushSource } from '../support/push-source.ts';
 import { passAll } from '../support/rate-limits.ts';
@@ -76,6 +80,7 @@ export class StoreDouble {
       accountState: 'active',
       clientId: 'client-1',
       scope: 'forgejo:delete',
+      permission: null,
       resource: `${ORIGIN}/mcp`,
       expiresAt: Date.UTC(2100, 0, 1),
       grantEnded: false,
@@ -87,6 +92,7 @@ export class StoreDouble {
 
 /** A session that answers when the test says so. */
 export class SessionDouble implements OwnedSession {
+  readonly attached = false;
   readonly shortId = 'abcdefgh';
   protocolVersion = '2025-11-25';
   readonly calls: RequestMessage[] = [];
@@ -237,19 +243,30 @@ export function resourceUnderTest(
     store,
     sessions,
     publicOrigin: ORIGIN,
+    scopes: createScopeLimits(() => ({
+      maxScope: 'forgejo:delete',
+      defaultScope: 'forgejo:write',
+    })),
+    catalogue: reviewedCatalogue(),
     allowedOrigins: () => ['https://client.example'],
     serverVersions: VERSIONS,
     bodyBytesMax: options.bodyBytesMax ?? 64 * 1024,
+    allowIdle: () => undefined,
     rateLimits: options.rateLimits ?? passAll,
     clock,
     log: silentLog,
     metrics,
   });
   const send = (message: unknown, how: SendOptions = {}) => plugin.handle(request(message, how));
+  const challenge = () => 'Bearer';
   const transport: TransportParts = {
     sessions,
+    enforcement: createEnforcement({
+      ...{ catalogue: reviewedCatalogue(), ceiling: () => 'forgejo:delete', challenge },
+      ...{ stepUp: createStepUp({ clock }), log: silentLog, metrics },
+    }),
     stillGranted: () => Promise.resolve(undefined),
-    challenge: () => 'Bearer',
+    challenge,
     serverVersions: VERSIONS,
     bodyBytesMax: 1024,
     clock,

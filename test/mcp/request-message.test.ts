@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'bun:test';
-import { topLevelNames } from '../../app/base/splice.ts';
 import { BODY_TIMEOUT_MS } from '../../app/mcp/request-message.ts';
 import { PING, RPC_ERROR, request, resourceUnderTest, rpcErrorOf } from './harness.ts';
 
@@ -220,16 +219,5 @@ describe('JSON-RPC of a body (JSON-RPC 2.0)', () => {
       '{"jsonrpc":"2.0","id":1,"method":"ping","x":1,"x":2,"params":{"id":1,"id":2,"Method":"m"}}';
     expect((await send(undefined, { ...SESSION, body })).status).toBe(200);
     expect(alice.calls[0]?.text).toBe(body);
-  });
-});
-
-describe('top-level names of a JSON text', () => {
-  it('gives every name in its order, decoded, and nothing from within the values', () => {
-    const text = ' { "a" : {"b":[{"c":"}"}]} , "d\\u0065":"\\"x\\\\" ,"a":[1,{"e":2}],"f":-1e3} ';
-    expect(topLevelNames(text)).toEqual(['a', 'de', 'a', 'f']);
-  });
-
-  it('gives none for an empty object', () => {
-    expect(topLevelNames('{ }')).toEqual([]);
   });
 });

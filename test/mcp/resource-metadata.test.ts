@@ -10,13 +10,18 @@ function get(path: string, headers: Record<string, string> = {}, host = 'localho
 }
 
 describe('protected resource metadata (RFC 9728)', () => {
-  it('D1: names the authorization server, the scope and the header as the one method', async () => {
+  it('D1: names the authorization server, the scopes and the header as the one method', async () => {
     const document = await (await get(PATH_FORM)).json();
     expect(document).toMatchObject({
       authorization_servers: [ORIGIN],
-      scopes_supported: ['forgejo:delete'],
+      scopes_supported: ['forgejo:read', 'forgejo:write'],
       bearer_methods_supported: ['header'],
     });
+  });
+
+  it('S12: lists what a connection usually needs, not everything that there is', async () => {
+    const document = (await (await get(PATH_FORM)).json()) as { scopes_supported: string[] };
+    expect(document.scopes_supported).not.toContain('forgejo:delete');
   });
 
   it('D2: answers at the path-inserted address with resource byte for byte', async () => {

@@ -74,9 +74,15 @@ function whole(limits: Partial<SessionLimits> = {}) {
     store,
     sessions,
     publicOrigin: ORIGIN,
+    scopes: createScopeLimits(() => ({
+      maxScope: 'forgejo:delete',
+      defaultScope: 'forgejo:write',
+    })),
+    catalogue: reviewedCatalogue(),
     allowedOrigins: () => [],
     serverVersions: VERSIONS,
     bodyBytesMax: 64 * 1024,
+    allowIdle: () => undefined,
     rateLimits: passAll,
     clock,
     log: silentLog,
@@ -257,3 +263,6 @@ describe('the protected resource on the real store and registry', () => {
     expect(response.headers.get('retry-after')).toBe('5');
   });
 });
+
+import { createScopeLimits } from '../../app/tools/scope-limits.ts';
+import { reviewedCatalogue } from '../support/catalogue.ts';

@@ -268,7 +268,8 @@ describe('the consent page', () => {
     expect(title).toBe('Allow access to forge.example?');
     expect(text).toContain('calls itself <strong><bdi>A client</bdi></strong>');
     expect(text).toContain('<p class="place">client.example</p>');
-    expect(text).toContain('everything your Forgejo account can do through the tools');
+    expect(text).toContain('<legend>What it may do</legend>');
+    expect(text).toContain('name="scope" value="forgejo:write" checked');
     expect(response.headers.get('location')).toBeNull();
     expect(response.headers.get('refresh')).toBeNull();
     expect(text).not.toContain(FORGE);

@@ -7,6 +7,8 @@ import { authorizationServer } from '../../app/oauth/authorization-server.ts';
 import type { AuthorizationServerParts } from '../../app/oauth/parts.ts';
 import { authorizationPages } from '../../app/pages/authorization-pages.ts';
 import { openStore, type Store, type StoreOptions } from '../../app/store/store.ts';
+import { createScopeLimits } from '../../app/tools/scope-limits.ts';
+import type { Scope } from '../../app/tools/scopes.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { createMemoryLog, type MemoryLog } from '../support/memory-log.ts';
 import { passAll } from '../support/rate-limits.ts';
@@ -73,6 +75,11 @@ export interface ServerOptions extends Partial<AuthorizationServerParts> {
   readonly wrapStore?: (store: Store) => Store;
 }
 
+export interface ScopeSettings {
+  readonly maxScope: Scope;
+  readonly defaultScope: Scope;
+}
+
 /** The authorization server with a store in memory, a clock that stands, and a forge at hand. */
 export class TestServer {
   readonly clock = new FakeClock();
@@ -80,6 +87,8 @@ export class TestServer {
   readonly log: MemoryLog = createMemoryLog();
   readonly store: Store;
   readonly forge: ForgeDouble;
+  /** The operator's settings; a test may change them while the server runs. */
+  scopes: ScopeSettings = { maxScope: 'forgejo:delete', defaultScope: 'forgejo:write' };
   readonly ended: { readonly grantId: string; readonly reason: string }[] = [];
   readonly parts: AuthorizationServerParts;
   readonly #app: { handle(request: Request): Response | Promise<Response> };
@@ -114,6 +123,7 @@ export class TestServer {
       accessTokenTtlMs: 8 * HOUR,
       refreshTokenTtlMs: 90 * DAY,
       limits: { clientsMax: 100, requestsMax: 100 },
+      scopes: createScopeLimits(() => this.scopes),
       rateLimits: passAll,
       redirectAllowlist: () => [PRIVATE_USE_URI],
       allowedOrigins: () => [BROWSER_CLIENT],
@@ -250,8 +260,10 @@ export interface Shown {
   readonly response: Response;
   readonly text: string;
   readonly title: string;
-  /** Hidden fields of its form. */
+  /** Hidden fields of its form, and the text that stands in it. */
   readonly fields: Record<string, string>;
+  /** Boxes that are ticked, and the radio button that is chosen. */
+  readonly ticked: readonly (readonly [name: string, value: string])[];
   readonly action: string;
 }
 
@@ -274,14 +286,17 @@ export class TestBrowser {
 
   /** Presses a button of the page's form. */
   async press(
-    page: Pick<Shown, 'action' | 'fields'>,
+    page: Pick<Shown, 'action' | 'fields'> & Partial<Pick<Shown, 'ticked'>>,
     decision: 'allow' | 'deny',
     headers: Record<string, string> = { origin: ORIGIN, 'sec-fetch-site': 'same-origin' },
   ): Promise<Shown> {
     const response = await this.#server.fetch(page.action, {
       method: 'POST',
       headers: { ...this.#headers(), ...headers },
-      body: new URLSearchParams({ ...page.fields, decision }),
+      body: new URLSearchParams([
+        ...Object.entries({ ...page.fields, decision }),
+        ...(page.ticked ?? []).map(([name, value]) => [name, value]),
+      ]),
     });
     return this.#show(response);
   }
@@ -325,9 +340,14 @@ export async function readPage(response: Response): Promise<Shown> {
   )) {
     fields[name] = value;
   }
+  for (const [, name = '', value = ''] of text.matchAll(/<textarea .*?name="(\w+)".*?>([^<]*)</g)) {
+    fields[name] = value;
+  }
+  const boxes = text.matchAll(/type="(?:radio|checkbox)" name="(\w+)" value="(.*?)" checked/g);
+  const ticked = [...boxes].map(([, name = '', value = '']) => [name, value] as const);
   const title = /<title>(.*?)<\/title>/.exec(text)?.[1] ?? '';
   const action = /<form method="post" action="(.*?)"/.exec(text)?.[1] ?? '';
-  return { response, text, title, fields, action };
+  return { response, text, title, fields, ticked, action };
 }
 
 /** Where a page goes on to by itself. */

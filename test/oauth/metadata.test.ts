@@ -51,12 +51,28 @@ describe('authorization server metadata (RFC 8414)', () => {
     expect(await metadata()).not.toHaveProperty('client_id_metadata_document_supported');
   });
 
-  it('D12: lists the one scope, offline_access beside it, and says what the scope allows', async () => {
+  it('D12: lists offline_access beside the scopes, and says what each scope allows', async () => {
     const body = await metadata();
-    expect(body.scopes_supported).toEqual(['forgejo:delete', 'offline_access']);
+    expect(body.scopes_supported).toEqual(['forgejo:read', 'forgejo:write', 'offline_access']);
     expect(body.scope_descriptions).toEqual({
-      'forgejo:delete': expect.stringContaining('everything your Forgejo account can do'),
+      'forgejo:read': expect.stringContaining('change nothing'),
+      'forgejo:write': expect.stringContaining('create and change'),
+      'forgejo:delete': expect.stringContaining('deleting included'),
     });
+  });
+
+  it('S12: lists no scope beyond the usual, and describes none beyond the ceiling', async () => {
+    const own = new TestServer();
+    const read = async () => (await answerOf(await own.fetch(PATH))).body;
+    own.scopes = { maxScope: 'forgejo:write', defaultScope: 'forgejo:read' };
+    const body = await read();
+    expect(body.scopes_supported).toEqual(['forgejo:read', 'offline_access']);
+    expect(Object.keys(body.scope_descriptions as object)).toEqual([
+      'forgejo:read',
+      'forgejo:write',
+    ]);
+    own.scopes = { maxScope: 'forgejo:read', defaultScope: 'forgejo:write' };
+    expect((await read()).scopes_supported).toEqual(['forgejo:read', 'offline_access']);
   });
 
   it('D13: is readable by the scripts of every origin, without a token', async () => {

@@ -58,7 +58,7 @@ describe('a strict client (oauth4webapi)', () => {
         { ...options, additionalParameters: { resource: RESOURCE } },
       );
       const tokens = await oauth.processAuthorizationCodeResponse(as, client, answer);
-      expect(tokens.scope).toBe('forgejo:delete');
+      expect(tokens.scope).toBe('forgejo:read forgejo:write');
 
       const refresh = String(tokens.refresh_token);
       const refreshed = await oauth.processRefreshTokenResponse(

@@ -225,10 +225,40 @@ describe('refresh token grant (RFC 6749 section 6), otherwise refused', () => {
     expect((await server.refresh(client, first.refresh_token, ours)).status).toBe(200);
   });
 
+  it('E10: narrows an access token to the scope that is asked, and only that token', async () => {
+    const scopeOf = async (tokens: { access_token: string }) =>
+      (await server.store.tokens.findAccess(digestOf(tokens.access_token)))?.scope;
+    const narrow = { scope: 'forgejo:read offline_access' };
+    const answer = await server.refresh(client, first.refresh_token, narrow);
+    const second = (await answer.json()) as Tokens;
+    expect(second.scope).toBe('forgejo:read');
+    expect(await scopeOf(second)).toBe('forgejo:read');
+    expect(await scopeOf(first)).toBe('forgejo:read forgejo:write');
+    // RFC 6749 section 6: the refresh token keeps the scope of the grant.
+    const whole = (await (await server.refresh(client, second.refresh_token)).json()) as Tokens;
+    expect(whole.scope).toBe('forgejo:read forgejo:write');
+  });
+
+  it('E10: never widens: the grant is the most, and the ceiling of this moment', async () => {
+    const ask = async (scope: string) => {
+      const answer = await server.refresh(client, first.refresh_token, { scope });
+      return ((await answer.json()) as Tokens).scope;
+    };
+    expect(await ask('forgejo:read forgejo:write forgejo:delete')).toBe(
+      'forgejo:read forgejo:write',
+    );
+    server.scopes = { ...server.scopes, maxScope: 'forgejo:read' };
+    expect(await ask('forgejo:write')).toBe('forgejo:read');
+    expect(await ask('')).toBe('forgejo:read');
+    server.scopes = { ...server.scopes, maxScope: 'forgejo:delete' };
+    expect(await ask('')).toBe('forgejo:read forgejo:write');
+  });
+
   it('E11: not for a scope, known or not; the answer tells what is granted', async () => {
-    for (const scope of ['', 'offline_access', 'forgejo:read', 'admin']) {
+    for (const scope of ['', 'offline_access', 'forgejo:delete', 'admin']) {
       const answer = await answerOf(await server.refresh(client, first.refresh_token, { scope }));
-      expect(answer).toMatchObject({ status: 200, body: { scope: 'forgejo:delete' } });
+      const body = { scope: 'forgejo:read forgejo:write' };
+      expect(answer).toMatchObject({ status: 200, body });
     }
   });
 });

@@ -194,7 +194,7 @@ describe('registration (RFC 7591), accepted', () => {
       token_endpoint_auth_method: 'none',
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
-      scope: 'forgejo:delete',
+      scope: 'forgejo:read forgejo:write forgejo:delete',
     });
   });
 

@@ -272,7 +272,7 @@ describe('token endpoint (RFC 6749 section 3.2), the answer', () => {
       token_type: 'Bearer',
       expires_in: (8 * HOUR) / 1000,
       refresh_token: expect.stringMatching(/^fjmcp_rt_[A-Za-z0-9_-]{43}$/),
-      scope: 'forgejo:delete',
+      scope: 'forgejo:read forgejo:write',
     });
   });
 
@@ -283,17 +283,18 @@ describe('token endpoint (RFC 6749 section 3.2), the answer', () => {
   });
 
   it('E11: has a refresh token and the granted scope, whatever scope was asked for', async () => {
-    for (const scope of [
-      undefined,
-      'offline_access',
-      ' offline_access',
-      'openid',
-      'forgejo:read',
-    ]) {
+    for (const [scope, granted] of [
+      [undefined, 'forgejo:read forgejo:write'],
+      ['offline_access', 'forgejo:read forgejo:write'],
+      [' offline_access', 'forgejo:read forgejo:write'],
+      ['openid', 'forgejo:read forgejo:write'],
+      ['forgejo:read', 'forgejo:read'],
+      ['forgejo:delete  x', 'forgejo:read forgejo:write forgejo:delete'],
+    ] as const) {
       const url = await new TestBrowser(server).signIn(authorizeUrl(client.client_id, { scope }));
       const answer = await server.exchange(client, url.searchParams.get('code') ?? '');
       const tokens = (await answer.json()) as Tokens;
-      expect(tokens.scope).toBe('forgejo:delete');
+      expect(tokens.scope).toBe(granted);
       expect(tokens.refresh_token).toStartWith('fjmcp_rt_');
     }
   });

@@ -28,7 +28,7 @@ describe('a sign-in at a Forgejo that behaves like the real one', () => {
     expect(first.titles.at(-1)).toBe('Connect as alice?');
     const second = await signIn(person, steps);
     expect(second.titles).toEqual([`Allow access to ${host}?`]);
-    expect(second.client.memory.current?.scope).toBe('forgejo:delete');
+    expect(second.client.memory.current?.scope).toBe('forgejo:read forgejo:write forgejo:delete');
   });
 
   it('tells the client when the person refuses', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'bun:test';
 import { authorizationPages } from '../../app/pages/authorization-pages.ts';
 import type { ClientView } from '../../app/pages/client.ts';
+import type { ChoicesView, PermissionView } from '../../app/pages/permission.ts';
 import { STYLESHEET } from '../../app/pages/stylesheet.ts';
 
 const EVIL = '"><script>alert(1)</script>';
@@ -10,16 +11,57 @@ const CLIENT: ClientView = {
   returnsTo: { kind: 'web', host: 'claude.ai' },
 };
 const FORM = { action: '/oauth/consent', request: 'the-request', approval: 'the-approval' };
-const COMMON = { permission: 'Full access.', forgeHost: 'forge.example', form: FORM };
+const COMMON = { forgeHost: 'forge.example', form: FORM };
+const CHOICES: ChoicesView = {
+  scopes: [
+    {
+      value: 'forgejo:read',
+      title: 'Read only',
+      detail: 'and change nothing',
+      chosen: false,
+      isGrave: false,
+    },
+    { value: 'forgejo:write', title: 'Read and write', detail: '', chosen: true, isGrave: false },
+  ],
+  isCut: false,
+  toolsets: [
+    { value: 'issues', title: 'Issues', detail: 'and labels', chosen: true, isGrave: false },
+    { value: 'wiki', title: 'Wiki pages', detail: '', chosen: false, isGrave: false },
+  ],
+  targets: '',
+  isNarrowed: false,
+  fault: null,
+};
+const PERMISSION: PermissionView = {
+  isEverything: false,
+  scope: { title: 'Read and write', detail: 'also change things' },
+  toolsets: null,
+  targets: null,
+};
 
 function consent(client: Partial<ClientView> = {}, login: string | null = null): Response {
-  return authorizationPages.consent({ ...COMMON, client: { ...CLIENT, ...client }, login });
+  return choosing({}, client, login);
 }
 
-function confirm(login: string): Response {
+function choosing(
+  change: Partial<ChoicesView>,
+  client: Partial<ClientView> = {},
+  login: string | null = null,
+): Response {
+  const choices = { ...CHOICES, ...change };
+  return authorizationPages.consent({
+    ...COMMON,
+    client: { ...CLIENT, ...client },
+    choices,
+    login,
+  });
+}
+
+function confirm(login: string, permission: Partial<PermissionView> = {}): Response {
   return authorizationPages.confirm({
     ...COMMON,
     client: CLIENT,
+    permission: { ...PERMISSION, ...permission },
     login,
     forgeUrl: 'https://forge.example',
     restartUrl: 'https://broker.example/oauth/authorize?a=1&b=2',
@@ -126,14 +168,56 @@ describe('the consent page', () => {
     expect(text).toContain('value="deny"');
   });
 
-  it('says what is allowed, and who signed in here before', async () => {
-    expect(await consent().text()).toContain('Full access.');
+  it('offers what can be allowed, with what is proposed chosen', async () => {
+    const text = await consent().text();
+    const inputs = [...text.matchAll(/<input type="(?:radio|checkbox)" (.*?)>/g)];
+    expect(inputs.map(([, attributes]) => attributes)).toEqual([
+      'name="scope" value="forgejo:read"',
+      'name="scope" value="forgejo:write" checked',
+      'name="toolset" value="issues" checked',
+      'name="toolset" value="wiki"',
+    ]);
+    expect(text).toContain('<strong>Read only</strong> <span class="soft">and change nothing');
+    expect(text).toContain('<legend>What it may do</legend>');
+    expect(text).toContain('<label for="targets">');
+  });
+
+  it('says when the administrator does not allow more', async () => {
+    expect(await consent().text()).not.toContain('does not allow more');
+    expect(await choosing({ isCut: true }).text()).toContain('does not allow more');
+  });
+
+  it('folds the narrower choices away, unless one is in force or wrong', async () => {
+    expect(await consent().text()).toContain('<details>');
+    expect(await choosing({ isNarrowed: true }).text()).toContain('<details open>');
+    const wrong = choosing({ fault: 'Wrong <i>.', targets: '</textarea><script>' });
+    expect(wrong.status).toBe(400);
+    const text = await wrong.text();
+    expect(text).toContain('<details open>');
+    expect(text).toContain('<p class="fault" role="alert">Wrong &lt;i&gt;.</p>');
+    expect(text).not.toContain('<script');
+  });
+
+  it('says who signed in here before', async () => {
     expect(await consent({}, 'alice').text()).toContain('<bdi>alice</bdi>');
     expect(await consent().text()).toContain('You will sign in at');
   });
 });
 
 describe('the other pages', () => {
+  it('say what was chosen, in words', async () => {
+    const all = await confirm('alice').text();
+    expect(all).toContain('<strong>Read and write</strong>: also change things');
+    expect(all).not.toContain('Only');
+    expect(all).not.toContain('class="warning"');
+    const most = await confirm('alice', { isEverything: true }).text();
+    expect(most).toContain('class="warning"');
+    const some = confirm('alice', { toolsets: ['Issues', 'Wiki pages'], targets: ['a/b', 'c/*'] });
+    const text = await some.text();
+    expect(text).toContain('Only these kinds of tools: Issues, Wiki pages.');
+    expect(text).toContain('<li><code>a/b</code></li><li><code>c/*</code></li>');
+  });
+
   it('name the account and the way to another one', async () => {
     const text = await confirm(EVIL).text();
     expect(text).not.toContain('<script');

@@ -64,7 +64,7 @@ export function forgejoMcpSuite(program: ProgramUnderTest): void {
     expect((await fetch(system.mcpUrl, { method: 'DELETE', headers })).status).toBe(204);
   });
 
-  it(`lists ${program.toolsMin} tools or more, all with the same hints`, async () => {
+  it(`lists ${program.toolsMin} tools or more, each with a title and true hints`, async () => {
     const { tools } = await client().listTools();
     expect(tools.length).toBeGreaterThanOrEqual(program.toolsMin);
     expect(tools.map(({ name }) => name)).toEqual(
@@ -73,13 +73,15 @@ export function forgejoMcpSuite(program: ProgramUnderTest): void {
     expect(new Set(tools.map(({ name }) => name)).size).toBe(tools.length);
     for (const tool of tools) {
       expect(tool.inputSchema.type).toBe('object');
-      expect(tool.annotations).toMatchObject({
-        readOnlyHint: false,
-        destructiveHint: true,
-        idempotentHint: false,
-        openWorldHint: true,
-      });
+      expect(tool.title).toBeString();
+      expect(tool.annotations).toMatchObject({ title: tool.title ?? '', openWorldHint: true });
     }
+    const hintsOf = (wanted: string) => tools.find(({ name }) => name === wanted)?.annotations;
+    expect(hintsOf('get_my_user_info')).toMatchObject({
+      readOnlyHint: true,
+      destructiveHint: false,
+    });
+    expect(hintsOf('create_issue')).toMatchObject({ readOnlyHint: false, destructiveHint: false });
   });
 
   it('tells its version without the forge', async () => {

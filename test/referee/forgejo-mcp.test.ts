@@ -42,7 +42,7 @@ describe("the demo's child in the place of forgejo-mcp", () => {
       expect(new Set(failures.map((line) => line.replace(/ \[.*/, '')))).toEqual(
         new Set([
           '(fail) the real forgejo-mcp behind the broker > lists 100 tools or more, ' +
-            'all with the same hints',
+            'each with a title and true hints',
         ]),
       );
       expect(report).toContain(' 12 pass\n');

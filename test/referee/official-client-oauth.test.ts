@@ -22,6 +22,9 @@ import { ClientMemory, DEMO_REDIRECT_URI } from '../../app/demo/client.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
 import { connect, RefereeTransport, whoIs } from './sdk-client.ts';
 
+/** What the tests' broker proposes to every client. */
+const EVERYTHING = 'forgejo:read forgejo:write forgejo:delete';
+
 let system: TestSystem;
 beforeAll(async () => {
   system = await startSystem();
@@ -83,7 +86,7 @@ describe('the discovery of the official client', () => {
     expect(challenge.resourceMetadataUrl?.href).toBe(
       `${system.origin}/.well-known/oauth-protected-resource/mcp`,
     );
-    expect(challenge.scope).toBe('forgejo:delete');
+    expect(challenge.scope).toBe(EVERYTHING);
     expect(challenge.error).toBeUndefined();
   });
 

@@ -17,6 +17,9 @@ import {
   whoIs,
 } from './sdk-client.ts';
 
+/** What the tests' broker proposes to every client. */
+const EVERYTHING = 'forgejo:read forgejo:write forgejo:delete';
+
 const USER_API = '/api/v1/user';
 
 /** What a promise was rejected with; the test fails when it was not. */
@@ -63,7 +66,7 @@ describe('the official client signs in', () => {
     const { tools } = await client.listTools();
     expect(tools.map(({ name }) => name)).toContain('get_my_user_info');
     expect(await whoIs(client)).toBe('alice');
-    expect(memory.current).toMatchObject({ token_type: 'Bearer', scope: 'forgejo:delete' });
+    expect(memory.current).toMatchObject({ token_type: 'Bearer', scope: EVERYTHING });
     for (const { url } of [...first.exchanges, ...second.exchanges]) {
       expect(new URL(url).origin).toBe(system.origin);
     }
@@ -387,7 +390,7 @@ describe('the official client, when time passes', () => {
       expect(await whoIs(client.client)).toBe('alice');
       expect(client.memory.current?.access_token).not.toBe(before?.access_token ?? '');
       expect(client.memory.current?.refresh_token).not.toBe(before?.refresh_token ?? '');
-      expect(client.memory.current?.scope).toBe('forgejo:delete');
+      expect(client.memory.current?.scope).toBe(EVERYTHING);
       expect(client.sessionId).toBe(sessionId ?? '');
     }
     await client.close();

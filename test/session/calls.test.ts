@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'bun:test';
 import fc from 'fast-check';
-import { CALLS_MAX } from '../../app/session/calls.ts';
 import type { OwnedSession } from '../../app/session/registry.ts';
 import type { FakeChild } from '../support/fake-child.ts';
 import {
   bench,
+  CALLS_MAX,
   notification,
   opened,
   owner,
@@ -124,7 +124,7 @@ describe('a call without an answer', () => {
     session.call(request('m', 'again'));
     expect(child.sent).toHaveLength(2 + CALLS_MAX);
     expect(await metrics.registry.getSingleMetricAsString('fjmcp_limits_reached_total')).toContain(
-      'CALLS_PER_SESSION',
+      'MAX_CALLS_PER_SESSION',
     );
   });
 

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'bun:test';
-import { CALLS_MAX } from '../../app/session/calls.ts';
 import { HELD_CHARACTERS_MAX, HELD_MESSAGES_MAX } from '../../app/session/outbound.ts';
-import { notification, request, requestFrom, settled } from '../support/session-registry.ts';
+import {
+  CALLS_MAX,
+  notification,
+  request,
+  requestFrom,
+  settled,
+} from '../support/session-registry.ts';
 import { heard, listens, talk } from '../support/talk.ts';
 
 const LOG = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 1 } };

@@ -25,14 +25,46 @@ const AFTER_MS = 1_500;
 /** -32000, which the broker answers when a child or its own process ends under a call. */
 const CLOSED: ErrorKind = 'rpc_-32000';
 
+/**
+ * How old a token answer of the forge may be when the broker is killed and still be lost. With
+ * rotation on the pair before it is dead too, and nothing but a sign-in helps.
+ */
+const UNSTORED_MS = 1_000;
+
+/** How soon a person whose pair was lost is asked to sign in: each session refreshes by then. */
+const FOUND_OUT_MS = 120_000;
+
+interface Outage {
+  readonly from: number;
+  to: number;
+  /** Whether the kill may have come between an answer of the forge and its row. */
+  readonly mayLosePair: boolean;
+  /** Whose it was: one token call is under way at a time, so it can be one person's only. */
+  loser: string | undefined;
+  readonly signedInAgain: Set<number>;
+}
+
 /** What was injected, to tell what it explains from what nobody has caused. */
 export class Faults {
-  readonly #outages: { from: number; to: number }[] = [];
+  readonly #outages: Outage[] = [];
   readonly #deaths = new Map<number, number[]>();
 
-  /** The broker is being killed or stopped; it ends when `back` is called. */
-  brokerDown(): { back(): void } {
-    const outage = { from: Date.now(), to: Number.POSITIVE_INFINITY };
+  readonly #personOf: (session: number) => string;
+
+  constructor(personOf: (session: number) => string) {
+    this.#personOf = personOf;
+  }
+
+  /**
+   * The broker is being stopped, or killed, `killedAfter` the forge's last token answer (epoch
+   * milliseconds); it ends when `back` is called.
+   */
+  brokerDown(killedAfter?: number): { back(): void } {
+    const from = Date.now();
+    const outage: Outage = {
+      ...{ from, to: Number.POSITIVE_INFINITY, loser: undefined, signedInAgain: new Set() },
+      mayLosePair: killedAfter !== undefined && from - killedAfter <= UNSTORED_MS,
+    };
     this.#outages.push(outage);
     return {
       back() {
@@ -58,11 +90,29 @@ export class Faults {
 
   /** Whether something that was injected explains this error. */
   explain(kind: ErrorKind, session: number, span: Span): boolean {
+    if (kind === 'refresh_refused') return this.#lostPair(session, span);
     if (this.#inOutage(span)) {
       // What a broker that leaves or comes may say; never that it forgot a session or a sign-in.
       return kind === 'network' || kind === 'http_503' || kind === CLOSED || kind === 'health';
     }
     return kind === CLOSED && this.#childDied(session, span);
+  }
+
+  /** Each session of the one person once. */
+  #lostPair(session: number, span: Span): boolean {
+    const person = this.#personOf(session);
+    const outage = this.#outages.find(
+      ({ from, mayLosePair, loser, signedInAgain }) =>
+        mayLosePair &&
+        span.to >= from &&
+        span.to <= from + FOUND_OUT_MS &&
+        (loser ?? person) === person &&
+        !signedInAgain.has(session),
+    );
+    if (outage === undefined) return false;
+    outage.loser = person;
+    outage.signedInAgain.add(session);
+    return true;
   }
 
   #inOutage(span: Span): boolean {

@@ -24,12 +24,15 @@ export interface SoakOptions {
 
 const CHILD = Bun.fileURLToPath(new URL('./counting-child.ts', import.meta.url));
 const CLIENT_ID = 'fjmcp-soak';
+const TOKEN_ENDPOINT = '/login/oauth/access_token';
 const SESSIONS_PER_PERSON = 5;
 /** So short that the sweep renews all the time, and a child that is not replaced is found out. */
 const FORGE_TOKEN_S = 120;
 const MINUTE_MS = 60_000;
 const SAMPLE_MS = 1_000;
-const SAMPLES = 10;
+/** Seconds at the beginning and at the end of the last process that are compared. */
+const SAMPLES_MIN = 10;
+const SAMPLES_MAX = 60;
 /** How long connections and children of the last moment may take to go. */
 const SETTLE_MS_MAX = 30_000;
 
@@ -67,7 +70,8 @@ export async function runSoak(options: SoakOptions): Promise<readonly string[]> 
     options,
   });
   const broker = new BrokerProcess({ env, origin, logFile });
-  const faults = new Faults();
+  const personOf = (session: number) => people[session % people.length]?.login ?? '';
+  const faults = new Faults(personOf);
   const ending = new AbortController();
   const world: World = {
     ...{ origin, mcpUrl: `${origin}/mcp`, faults, ending: ending.signal },
@@ -106,7 +110,7 @@ async function soak(run: Soak): Promise<readonly string[]> {
   const { tally, faults } = world;
   const read = () => readBroker(broker.pid, directory);
   const tell = (label: string, reading: Reading) => {
-    const renewals = forge.count('/login/oauth/access_token');
+    const renewals = forge.count(TOKEN_ENDPOINT);
     options.print(row(label, reading, { tally, faults, renewals }));
   };
   // What a first request of each kind leaves open for good is no leak.
@@ -125,13 +129,17 @@ async function soak(run: Soak): Promise<readonly string[]> {
   const endsAt = startedAt + options.minutes * MINUTE_MS;
   await everyOne(sessions, (session) => session.open());
   const work = everyOne(sessions, (session) => session.run());
+  const lastTokensAt = () => forge.requests.findLast(({ path }) => path === TOKEN_ENDPOINT)?.at;
   const lastBreakBy = startedAt + Math.max(MINUTE_MS / 2, (options.minutes * MINUTE_MS) / 2);
-  const breaking = breakBroker(broker, world, Math.min(lastBreakBy, endsAt - MINUTE_MS / 2)).catch(
-    (error: unknown) => {
-      const now = Date.now();
-      tally.failed('exit_code', -1, { from: now, to: now }, String(error));
-    },
-  );
+  const breaking = breakBroker(
+    broker,
+    world,
+    lastTokensAt,
+    Math.min(lastBreakBy, endsAt - MINUTE_MS / 2),
+  ).catch((error: unknown) => {
+    const now = Date.now();
+    tally.failed('exit_code', -1, { from: now, to: now }, String(error));
+  });
   const memory = await watch(run, { startedAt, endsAt, read, tell });
   ending.abort();
   await Promise.all([work, breaking]);
@@ -185,14 +193,15 @@ async function watch(
   }
   tell('load ends', read());
   const earlyFrom = Math.max(startedAt + MINUTE_MS, since + MINUTE_MS / 2);
-  const early = samples.filter(({ at }) => at >= earlyFrom).slice(0, SAMPLES);
-  const used = early.length > 0 ? early : samples.slice(0, SAMPLES);
-  return { early: median(used), late: median(samples.slice(-SAMPLES)) };
+  const settled = samples.filter(({ at }) => at >= earlyFrom);
+  const used = settled.length > 0 ? settled : samples;
+  const count = Math.max(SAMPLES_MIN, Math.min(SAMPLES_MAX, Math.floor(used.length / 2)));
+  return { early: lowest(used.slice(0, count)), late: lowest(used.slice(-count)) };
 }
 
-function median(samples: readonly { readonly rssMb: number }[]): number {
-  const sorted = samples.map(({ rssMb }) => rssMb).toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+/** The resident set rises and falls by tens of megabytes between two collections; a leak stays. */
+function lowest(samples: readonly { readonly rssMb: number }[]): number {
+  return samples.length === 0 ? 0 : Math.min(...samples.map(({ rssMb }) => rssMb));
 }
 
 /** Waits until the reading is as `wanted`, or (undefined) the same twice without children. */
@@ -246,6 +255,8 @@ function brokerEnvironment(made: {
     // Everybody here comes from one address, and asks more often than any client.
     FJMCP_RATE_LIMITS: 'off',
     FJMCP_MAX_SESSIONS_PER_USER: String(2 * SESSIONS_PER_PERSON),
+    // Nobody has reviewed the tools of the counting child.
+    FJMCP_DEFAULT_SCOPE: 'forgejo:delete',
     FJMCP_SESSION_IDLE_TIMEOUT: '15s',
     FJMCP_ACCESS_TOKEN_TTL: '60s',
     // One process killed half-way through a line of the log would make the next one unreadable.

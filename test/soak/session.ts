@@ -259,7 +259,7 @@ export class SoakSession {
 
   async #listen(): Promise<void> {
     while (!this.#listening.signal.aborted) {
-      if (this.#sessionId === undefined) {
+      if (this.#sessionId === undefined || this.#client.memory.current === undefined) {
         await Bun.sleep(LISTEN_PAUSE_MS);
         continue;
       }

@@ -47,12 +47,14 @@ describe('the verdict of a soak', () => {
   });
 });
 
+const personOf = (session: number) => `person ${session % 2}`;
+
 describe('what was injected', () => {
   const during = () => ({ from: Date.now(), to: Date.now() });
   const afterwards = () => ({ from: Date.now() + 60_000, to: Date.now() + 60_001 });
 
   it('explains that a broker is away, and never that it forgot a session or a sign-in', () => {
-    const faults = new Faults();
+    const faults = new Faults(personOf);
     expect(faults.explain('network', 1, during())).toBe(false);
     const outage = faults.brokerDown();
     for (const kind of ['network', 'http_503', 'rpc_-32000', 'health'] as const) {
@@ -66,8 +68,27 @@ describe('what was injected', () => {
     expect(faults.explain('network', 1, afterwards())).toBe(false);
   });
 
+  it('explains that one person lost a pair when a kill came upon an answer with tokens', () => {
+    const refused = (faults: Faults, session: number, span = during()) =>
+      faults.explain('refresh_refused', session, span);
+    const stopped = new Faults(personOf);
+    stopped.brokerDown().back();
+    expect(refused(stopped, 1)).toBe(false);
+    const later = new Faults(personOf);
+    later.brokerDown(Date.now() - 60_000).back();
+    expect(refused(later, 1)).toBe(false);
+    const faults = new Faults(personOf);
+    faults.brokerDown(Date.now()).back();
+    expect(refused(faults, 1)).toBe(true);
+    expect(refused(faults, 1)).toBe(false);
+    expect(refused(faults, 3)).toBe(true);
+    expect(refused(faults, 2)).toBe(false);
+    const tooLate = Date.now() + 10 * 60_000;
+    expect(refused(faults, 5, { from: tooLate, to: tooLate })).toBe(false);
+  });
+
   it('explains the end of a call of the session whose child died, and of no other', () => {
-    const faults = new Faults();
+    const faults = new Faults(personOf);
     faults.childDied(1);
     expect(faults.explain('rpc_-32000', 1, during())).toBe(true);
     expect(faults.explain('rpc_-32000', 2, during())).toBe(false);
@@ -101,7 +122,7 @@ describe('the count of a soak', () => {
   it('finds calls that ran twice, and answers to calls that never ran', () => {
     const file = join(directory, 'executions');
     writeFileSync(file, 'a\nb\na\na\n');
-    const tally = new Tally(new Faults(), file);
+    const tally = new Tally(new Faults(personOf), file);
     tally.ok('a');
     tally.ok('c');
     expect(tally.executions()).toEqual({ total: 4, doubles: 2, missing: 1 });

@@ -119,6 +119,7 @@ describe('authorization codes (RFC 6749 section 4.1.2)', () => {
       accountId: 1,
       clientId: 'client-1',
       scope: 'forgejo:delete',
+      permission: null,
       resource: RESOURCE,
       createdAt: clock.now(),
       lastUsedAt: null,
@@ -161,6 +162,10 @@ describe('grants', () => {
     await issueCode(opened, 'code-4', { accountId: 2 });
     await store.grants.end(ended.id, 'revoked');
     expect(await store.grants.listLive(1)).toEqual([first, second]);
+    expect((await store.grants.findLatest(1, 'client-1'))?.id).toBe(second.id);
+    expect(await store.grants.findLatest(1, 'client-2')).toBeUndefined();
+    await store.grants.end(second.id, 'revoked');
+    expect((await store.grants.findLatest(1, 'client-1'))?.id).toBe(first.id);
     expect(await store.grants.listLive(3)).toEqual([]);
   });
 });

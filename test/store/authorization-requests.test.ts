@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'bun:test';
 import { digestOf } from '../../app/base/secret.ts';
+import type { Approval } from '../../app/store/authorization-requests.ts';
 import {
   addAccount,
   addClient,
@@ -22,6 +23,17 @@ beforeEach(async () => {
   await addAccount(opened.store, 1, 'anna');
 });
 
+const PERMISSION = '{"scope":"forgejo:read"}';
+
+function yes(change: Partial<Approval> & Pick<Approval, 'expiresAt'>): Approval {
+  return {
+    approvalDigest: approval,
+    upstreamStateDigest: upstream,
+    permission: PERMISSION,
+    ...change,
+  };
+}
+
 async function create(): Promise<void> {
   const { store, clock } = opened;
   await store.authorizationRequests.create(newRequest(clock), approval, 10);
@@ -30,7 +42,7 @@ async function create(): Promise<void> {
 async function approve(): Promise<void> {
   const { store, clock } = opened;
   const expiresAt = clock.now() + 10 * MINUTE;
-  await store.authorizationRequests.approve(request, approval, upstream, expiresAt);
+  await store.authorizationRequests.approve(request, yes({ expiresAt }));
 }
 
 describe('an authorization request in stage consent', () => {
@@ -53,7 +65,7 @@ describe('an authorization request in stage consent', () => {
     expect(await store.authorizationRequests.find(request)).toBeDefined();
     clock.advance(1);
     expect(await store.authorizationRequests.find(request)).toBeUndefined();
-    const late = store.authorizationRequests.approve(request, approval, upstream, clock.now() + 9);
+    const late = store.authorizationRequests.approve(request, yes({ expiresAt: clock.now() + 9 }));
     expect(await late).toBeUndefined();
   });
 
@@ -63,6 +75,7 @@ describe('an authorization request in stage consent', () => {
     const made = newRequest(clock);
     expect(await store.authorizationRequests.find(request)).toEqual({
       ...made,
+      permission: null,
       stage: 'consent',
       accountId: null,
     });
@@ -82,10 +95,12 @@ describe('an authorization request in stage consent', () => {
   it('is not approved by another value, and stays as it was', async () => {
     const { store, clock } = opened;
     await create();
-    const later = clock.now() + MINUTE;
+    const expiresAt = clock.now() + MINUTE;
     const requests = store.authorizationRequests;
-    expect(await requests.approve(request, wrong, upstream, later)).toBeUndefined();
-    expect(await requests.approve(wrong, approval, upstream, later)).toBeUndefined();
+    expect(
+      await requests.approve(request, yes({ approvalDigest: wrong, expiresAt })),
+    ).toBeUndefined();
+    expect(await requests.approve(wrong, yes({ expiresAt }))).toBeUndefined();
     expect((await requests.find(request))?.stage).toBe('consent');
   });
 
@@ -94,10 +109,19 @@ describe('an authorization request in stage consent', () => {
     await create();
     const requests = store.authorizationRequests;
     const expiresAt = clock.now() + MINUTE;
-    const approved = await requests.approve(request, approval, upstream, expiresAt);
+    const approved = await requests.approve(request, yes({ expiresAt }));
     expect(approved).toMatchObject({ stage: 'forge', expiresAt, digest: request });
-    expect(await requests.approve(request, approval, wrong, expiresAt)).toBeUndefined();
+    const again = yes({ upstreamStateDigest: wrong, expiresAt });
+    expect(await requests.approve(request, again)).toBeUndefined();
     expect(await requests.findCallback(wrong)).toBeUndefined();
+  });
+
+  it('keeps what the person allowed, from the approval to the callback', async () => {
+    const { store, clock } = opened;
+    await create();
+    expect((await store.authorizationRequests.find(request))?.permission).toBeNull();
+    await store.authorizationRequests.approve(request, yes({ expiresAt: clock.now() + MINUTE }));
+    expect((await store.authorizationRequests.takeCallback(upstream))?.permission).toBe(PERMISSION);
   });
 
   it('cannot be confirmed', async () => {

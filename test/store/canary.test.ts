@@ -80,8 +80,12 @@ describe('the bytes of the store', () => {
     const later = clock.now() + 1_000;
     const requests = store.authorizationRequests;
     await requests.create(request, digest('approval'), 10);
-    const upstreamState = digest('upstream state');
-    await requests.approve(request.digest, digest('approval'), upstreamState, later);
+    await requests.approve(request.digest, {
+      approvalDigest: digest('approval'),
+      upstreamStateDigest: digest('upstream state'),
+      permission: '{}',
+      expiresAt: later,
+    });
     await requests.takeCallback(digest('upstream state'));
     await store.accounts.storeTokens(anna, upstream(canary['upstream access']));
     await store.accounts.storeTokens(anna, upstream(canary['upstream access, renewed']));

@@ -147,7 +147,7 @@ export function newRequest(
 export function issueCode(
   { store, clock }: Pick<Opened, 'store' | 'clock'>,
   code: string,
-  change: { readonly clientId?: string; readonly accountId?: number } = {},
+  change: Partial<Pick<Grant, 'clientId' | 'accountId' | 'permission'>> = {},
 ): Promise<Grant> {
   return store.authorizationCodes.issue({
     codeDigest: digestOf(code),
@@ -158,6 +158,7 @@ export function issueCode(
     codeChallenge: 'challenge',
     resource: RESOURCE,
     scope: 'forgejo:delete',
+    permission: null,
     codeExpiresAt: clock.now() + MINUTE,
     ...change,
   });
@@ -176,10 +177,10 @@ export function answerOf(clock: FakeClock, access: string, refresh: string): Tok
 }
 
 /** Client, account, grant and the first answer: `access-1` and `refresh-1`. */
-export async function signIn(opened: Opened): Promise<Grant> {
+export async function signIn(opened: Opened, permission: string | null = null): Promise<Grant> {
   await addClient(opened.store, 'client-1');
   await addAccount(opened.store);
-  const grant = await issueCode(opened, 'code-1');
+  const grant = await issueCode(opened, 'code-1', { permission });
   const answer = answerOf(opened.clock, 'access-1', 'refresh-1');
   await opened.store.authorizationCodes.redeem(digestOf('code-1'), answer);
   return grant;
@@ -219,6 +220,7 @@ export function sessionOf(clock: FakeClock, grant: Grant, id = 'session-1') {
     serverCapabilities: '{"tools":{}}',
     logLevel: 'warning',
     subscriptions: ['file:///notes'],
+    permission: 'a name',
   };
 }
 

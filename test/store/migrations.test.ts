@@ -38,6 +38,9 @@ const LATER: Migration = {
 const version = () =>
   directory.query<{ user_version: number }>('PRAGMA user_version')[0]?.user_version;
 
+/** The step that lets a grant say what it allows; one from before says nothing. */
+const PERMISSIONS = 3;
+
 describe('migrations', () => {
   it('count from one without a gap', () => {
     expect(MIGRATIONS.map(({ number }) => number)).toEqual(MIGRATIONS.map((_, at) => at + 1));
@@ -92,7 +95,9 @@ describe('migrations', () => {
       expect(request?.clientState).toBe('the-state-of-the-client');
       expect((await store.authorizationCodes.find(digestOf('code-1')))?.usedAt).toBe(clock.now());
       expect(await store.sessions.find(digestOf('session-1'))).toBeDefined();
-      expect(await store.grants.listLive(1)).toHaveLength(1);
+      const [grant, ...others] = await store.grants.listLive(1);
+      expect(others).toEqual([]);
+      expect(grant?.permission === null).toBe(number < PERMISSIONS);
       const proof = await store.tokens.findAccess(digestOf('access-2'));
       expect(proof?.unconfirmedAnswer).toBe(digestOf('refresh-2'));
       const next = rotation(clock, 'refresh-2', 'refresh-3', 'access-3');

@@ -33,6 +33,7 @@ describe('sessions', () => {
       serverCapabilities: null,
       logLevel: 'debug',
       subscriptions: ['a', 'b'],
+      permission: 'a wider one',
     };
     await sessions.setState(row.idDigest, state);
     expect(await sessions.find(row.idDigest)).toEqual({ ...row, ...state });

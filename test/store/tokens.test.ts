@@ -2,9 +2,11 @@ import { beforeEach, describe, expect, it } from 'bun:test';
 import { digestOf } from '../../app/base/secret.ts';
 import type { Grant } from '../../app/store/grants.ts';
 import {
+  answerOf,
   DAY,
   failure,
   HOUR,
+  issueCode,
   type Opened,
   open,
   RESOURCE,
@@ -41,11 +43,20 @@ describe('access tokens', () => {
       accountState: 'active',
       clientId: 'client-1',
       scope: 'forgejo:delete',
+      permission: null,
       resource: RESOURCE,
       expiresAt: opened.clock.now() + HOUR,
       grantEnded: false,
       unconfirmedAnswer: null,
     });
+  });
+
+  it('come with what the person allowed', async () => {
+    const { store, clock } = opened;
+    await issueCode(opened, 'code-2', { permission: '{"scope":"forgejo:read"}' });
+    const answer = answerOf(clock, 'access-of-2', 'refresh-of-2');
+    await store.authorizationCodes.redeem(digestOf('code-2'), answer);
+    expect((await accessOf('access-of-2'))?.permission).toBe('{"scope":"forgejo:read"}');
   });
 
   it('show at once that the grant ended or the account may not go on', async () => {

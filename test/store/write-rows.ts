@@ -12,7 +12,8 @@ const { store, clock } = opened;
 await store.clients.syncStatic([
   { id: 'desktop', name: 'Desktop', redirectUris: [], secretDigest: digestOf('secret') },
 ]);
-const grant = await signIn(opened);
+const permission = '{"scope":"forgejo:read","toolsets":["issues"],"targets":["anna/*"]}';
+const grant = await signIn(opened, permission);
 await store.tokens.rotate(rotation(clock, 'refresh-1', 'refresh-2', 'access-2'));
 await store.sessions.insert(sessionOf(clock, grant), STORED_MAX);
 await store.browserSessions.signIn(digestOf('browser-1'), 1, clock.now() + 1_000);

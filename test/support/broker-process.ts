@@ -94,6 +94,8 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     FORGEJO_CLIENT_SECRET_FILE: files.forgeClientSecret,
     STORE_PATH: storePath,
     STORE_KEY_FILE: files.storeKey,
+    // The fixtures' tools are not reviewed, so they need everything.
+    DEFAULT_SCOPE: 'forgejo:delete',
     CHILD_SANDBOX: 'none',
     LOG_LEVEL: 'debug',
     ...options.settings,

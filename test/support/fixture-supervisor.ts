@@ -13,6 +13,12 @@ const FIXTURE = new URL('fixture-child.ts', import.meta.url).pathname;
 
 export const CANARY = 'canary-token-of-one-child-987654321';
 
+/** As the settings have them by default. */
+export const PIPE_LIMITS = {
+  backlogBytesMax: 8 * 1024 * 1024,
+  unaskedBytesPerSecond: 8 * 1024 * 1024,
+};
+
 /** The command of the fixture child with these flags. */
 export function fixtureCommand(...flags: string[]): string[] {
   return [process.execPath, FIXTURE, ...flags];
@@ -29,6 +35,7 @@ export function fixtureSupervisor(
     forgejoUrl: 'http://127.0.0.1:1',
     userAgent: 'fjmcp-broker/test',
     messageBytesMax: 1024 * 1024,
+    pipeLimits: PIPE_LIMITS,
     stopGraceMs: 1500,
     clock: systemClock,
     log: memory.log,

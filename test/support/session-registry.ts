@@ -58,8 +58,10 @@ export class MemorySessions implements Sessions {
   }
 
   async setState(idDigest: Digest, state: SessionState): Promise<void> {
-    const { initialized, serverCapabilities, logLevel, subscriptions } = state;
-    this.#change(idDigest, { initialized, serverCapabilities, logLevel, subscriptions });
+    const { initialized, serverCapabilities, logLevel, subscriptions, permission } = state;
+    this.#change(idDigest, {
+      ...{ initialized, serverCapabilities, logLevel, subscriptions, permission },
+    });
   }
 
   async setGrant(idDigest: Digest, grantId: string): Promise<void> {
@@ -131,7 +133,11 @@ export function startGates(parts: {
   readonly metrics: Metrics;
   readonly concurrency?: number | undefined;
 }) {
-  const spawnQueue = createSpawnQueue({ ...parts, concurrency: parts.concurrency ?? 1000 });
+  const spawnQueue = createSpawnQueue({
+    ...parts,
+    concurrency: parts.concurrency ?? 1000,
+    waitingMax: 256,
+  });
   return { spawnQueue, spawnBreaker: createSpawnBreaker(parts) };
 }
 
@@ -140,12 +146,16 @@ export function testKeyring() {
   return createKeyring({ current: systemRandom(STORE_KEY_BYTES), random: systemRandom });
 }
 
+/** Calls that may wait in one session. */
+export const CALLS_MAX = 256;
+
 /** Limits that most tests never reach. */
 export const STREAM_LIMITS = {
   storedPerUserMax: 1000,
   ttlMs: 30 * 24 * HOUR_MS,
   requestTimeoutTotalMs: HOUR_MS,
   streamBufferBytesMax: 8 * 1024 * 1024,
+  callsMax: CALLS_MAX,
 };
 
 export function bench(

@@ -1,4 +1,13 @@
-import { formBody, objectOf, pageAnswer, queryParameter, type Reference, text } from './schema.ts';
+import { SCOPES } from '../../tools/scopes.ts';
+import {
+  formBody,
+  listOf,
+  objectOf,
+  pageAnswer,
+  queryParameter,
+  type Reference,
+  text,
+} from './schema.ts';
 
 const TOO_MANY_PAGE = pageAnswer(
   'Beyond a rate limit of the address or the account; see Retry-After.',
@@ -20,7 +29,13 @@ export const AUTHORIZE_DETAIL = {
     queryParameter('code_challenge', true, text('RFC 7636 section 4.2.')),
     queryParameter('code_challenge_method', true, text('S256', { values: ['S256'] })),
     queryParameter('state', false, text('Given back as it came; at most 4096 characters.')),
-    queryParameter('scope', false, text('Anything; what is granted is told with the tokens.')),
+    queryParameter(
+      'scope',
+      false,
+      text(
+        'forgejo:read, forgejo:write or forgejo:delete, each with those before it. What the page proposes: the person chooses, and the token answer tells it. Unknown words are passed over.',
+      ),
+    ),
     queryParameter('resource', false, text('The address of /mcp, or this origin (RFC 8707).')),
     queryParameter('response_mode', false, text('query', { values: ['query'] })),
   ],
@@ -36,14 +51,25 @@ export const AUTHORIZE_DETAIL = {
   },
 } satisfies Reference;
 
-const DECISION = formBody(
+const DECISION_FIELDS = {
+  request: text('Names the authorization request.'),
+  approval: text('One-time value of the page.'),
+  decision: text('The button.', { values: ['allow', 'deny'] }),
+};
+
+const REQUIRED = ['request', 'approval', 'decision'];
+
+const DECISION = formBody(objectOf(DECISION_FIELDS, REQUIRED));
+
+const CONSENT = formBody(
   objectOf(
     {
-      request: text('Names the authorization request.'),
-      approval: text('One-time value of the page.'),
-      decision: text('The button.', { values: ['allow', 'deny'] }),
+      ...DECISION_FIELDS,
+      scope: text('What is allowed; needed with allow.', { values: SCOPES }),
+      toolset: listOf('The sets of tools, one field each; needed with allow.'),
+      targets: text('Repositories and organisations, one a line; everywhere when it is empty.'),
     },
-    ['request', 'approval', 'decision'],
+    REQUIRED,
   ),
 );
 
@@ -60,7 +86,7 @@ export const CONSENT_DETAIL = {
   tags: ['Authorization'],
   summary: "Take a person's answer to the consent page",
   description: 'Sent by the page itself, from this origin, in the browser that opened it.',
-  requestBody: DECISION,
+  requestBody: CONSENT,
   responses: {
     200: pageAnswer(
       'Goes on to Forgejo, or back to the client with access_denied, by a Refresh header.',

@@ -1,4 +1,4 @@
-import { FULL_SCOPE } from '../../tools/scopes.ts';
+import { SCOPES } from '../../tools/scopes.ts';
 import { jsonAnswer, listOf, objectOf, type Reference, text } from './schema.ts';
 
 export const METADATA_DETAIL = {
@@ -20,8 +20,12 @@ export const METADATA_DETAIL = {
           token_endpoint_auth_methods_supported: listOf('How clients prove who they are.'),
           revocation_endpoint_auth_methods_supported: listOf('The same for revocation.'),
           code_challenge_methods_supported: listOf('S256'),
-          scopes_supported: listOf('The scopes that may be asked for.'),
-          scope_descriptions: objectOf({ [FULL_SCOPE]: text('What the scope allows.') }),
+          scopes_supported: listOf(
+            'The scopes that a connection usually needs, and offline_access.',
+          ),
+          scope_descriptions: objectOf(
+            Object.fromEntries(SCOPES.map((scope) => [scope, text('What the scope allows.')])),
+          ),
           authorization_response_iss_parameter_supported: {
             type: 'boolean',
             description: 'Every authorization response carries iss (RFC 9207).',

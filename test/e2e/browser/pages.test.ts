@@ -24,6 +24,8 @@ describeWith(chromium, 'the pages of a sign-in in a real browser', () => {
     const { landing, authorizationUrl } = await stage.connecting({ name: LONG_NAME });
     await person.open(authorizationUrl);
     await person.sees(/^Allow access to/);
+    // Unfolded too: what is folded away is text and fields like all others.
+    await person.page.locator('summary').click();
     await look(person.page, 'consent');
     const forgeUrl = stage.system.forge.url;
     await person.addressInstead(forgeUrl, '/login/oauth/authorize', () => person.allow());
@@ -58,7 +60,7 @@ describeWith(chromium, 'the pages of a sign-in in a real browser', () => {
               enough: true,
             });
           }
-          for (const control of await page.locator('button, .button').all()) {
+          for (const control of await page.locator('button, .button, .option, summary').all()) {
             const box = await control.boundingBox();
             expect(box?.height).toBeGreaterThanOrEqual(44);
           }
@@ -76,12 +78,15 @@ describeWith(chromium, 'the pages of a sign-in in a real browser', () => {
     // No button is chosen before the person has chosen one.
     expect(await focused(page)).toBe('');
     await page.keyboard.press('Tab');
+    expect(await focused(page)).toStartWith('Everything');
+    await page.keyboard.press('ArrowUp');
+    expect(await focused(page)).toStartWith('Read and write');
+    expect(await outlined(page)).toBe('solid');
+    await page.keyboard.press('Tab');
+    expect(await focused(page)).toStartWith('Only some tools');
+    await page.keyboard.press('Tab');
     expect(await focused(page)).toBe('Allow');
-    expect(
-      await page.evaluate(
-        () => getComputedStyle(document.activeElement ?? document.body).outlineStyle,
-      ),
-    ).toBe('solid');
+    expect(await outlined(page)).toBe('solid');
     await page.keyboard.press('Tab');
     expect(await focused(page)).toBe('Refuse');
     await page.keyboard.press('Shift+Tab');
@@ -163,10 +168,21 @@ function inksOn(page: Page): Promise<Ink[]> {
   });
 }
 
+/** What the focus is on: a field by its label, anything else by its text. */
 function focused(page: Page): Promise<string> {
-  return page.evaluate(() =>
-    document.activeElement === document.body ? '' : (document.activeElement?.textContent ?? ''),
-  );
+  return page.evaluate(() => {
+    const active = document.activeElement;
+    if (active === null || active === document.body) return '';
+    return (active.closest('label') ?? active).textContent?.trim() ?? '';
+  });
+}
+
+/** Whether what has the focus, or its label, is outlined. */
+function outlined(page: Page): Promise<string> {
+  return page.evaluate(() => {
+    const active = document.activeElement ?? document.body;
+    return getComputedStyle(active.closest('label') ?? active).outlineStyle;
+  });
 }
 
 /** WCAG 2.2, contrast ratio. */
