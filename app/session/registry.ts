@@ -91,6 +91,8 @@ export interface SessionLimits {
   readonly requestTimeoutTotalMs: number;
   /** Bytes of events that a session keeps for clients that come back. */
   readonly streamBufferBytesMax: number;
+  /** How long it keeps them. */
+  readonly streamAgeMsMax: number;
   /** Calls of one session that may wait for answers at once. */
   readonly callsMax: number;
   readonly idleTimeoutMs: number;
