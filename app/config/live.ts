@@ -68,6 +68,7 @@ function nameOf(key: keyof Config): string {
   if (key === 'staticClients') return STATIC_CLIENTS_KEY.toUpperCase();
   if (key === 'forgejoClientSecret') return CLIENT_SECRET_NAME;
   if (key === 'metricsToken') return METRICS_TOKEN_NAME;
+  if (key === 'toolsToml') return SETTINGS.toolsFile.name;
   return rowOf(key)?.name ?? key;
 }
 

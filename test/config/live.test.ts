@@ -37,6 +37,7 @@ describe('the settings of a broker that runs', () => {
       const names = ['MAX_SESSIONS', 'FORGEJO_CLIENT_SECRET'];
       expect(live.take(next)).toEqual({ changed: [], needRestart: names });
     }
+    expect(live.take({ ...started(), toolsToml: '[tools]' }).needRestart).toEqual(['TOOLS_FILE']);
     expect(live.config.maxSessions).toBe(started().maxSessions);
   });
 
@@ -57,7 +58,9 @@ describe('the settings of a broker that runs', () => {
       .map(({ name }) => name);
     expect(names.sort()).toEqual([
       'ALLOWED_ORIGINS',
+      'DEFAULT_SCOPE',
       'LOG_LEVEL',
+      'MAX_SCOPE',
       'RATE_LIMITS',
       'REDIRECT_ALLOWLIST',
       'TRUSTED_PROXIES',
