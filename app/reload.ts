@@ -72,15 +72,20 @@ export async function keepStaticClients(
  * The ceiling holds from here on, for the next call of each session; a client that only listens has
  * to be told, or it goes on showing tools that it may not use.
  */
-async function tellPermissions({ live, store, sessions }: ReloadParts): Promise<void> {
+async function tellPermissions({ live, store, sessions, log }: ReloadParts): Promise<void> {
   const read = createPermissionReader();
-  await sessions.permit(async (grantId) => {
-    const grant = await store.grants.find(grantId);
-    if (grant === undefined) return undefined;
-    const held = read(grant.permission, grant.scope, live.config.maxScope);
-    // What cannot be read allows nothing, and the next request finds it out.
-    return held.ok ? held.value?.text : undefined;
-  });
+  try {
+    await sessions.permit(async (grantId) => {
+      const grant = await store.grants.find(grantId);
+      if (grant === undefined) return undefined;
+      const held = read(grant.permission, grant.scope, live.config.maxScope);
+      // What cannot be read allows nothing, and the next request finds it out.
+      return held.ok ? held.value?.text : undefined;
+    });
+  } catch (err) {
+    // Nobody may do more for it: each is told at its next request.
+    log.error('session.not_told', { err });
+  }
 }
 
 const NOTHING_TO_READ: ConfigOutcome = {
