@@ -52,6 +52,11 @@ export interface SessionRegistry {
    */
   find(sessionId: string, owner: SessionOwner): Promise<OwnedSession | undefined>;
   /**
+   * What connections may do has changed by itself: the client of each session in memory is told when
+   * it may do something else than before. `permissionOf` gives that of a grant, undefined for none.
+   */
+  permit(permissionOf: (grantId: string) => Promise<string | undefined>): Promise<void>;
+  /**
    * After the end of a grant: the children of its sessions are gone within a second. Another live
    * one of the same account and client may go on with them; without one they end.
    */
@@ -141,6 +146,14 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
       if (stopping) void session?.drain(0);
       session?.adopt(owner.grantId, owner.permission);
       return session;
+    },
+    async permit(permissionOf) {
+      const telling = [...sessions.all.values()].map(async (session) => {
+        const { grantId } = session.owner;
+        const permission = await permissionOf(grantId);
+        if (session.owner.grantId === grantId) session.adopt(grantId, permission);
+      });
+      await Promise.all(telling);
     },
     async endSession(idDigest, reason) {
       const session = sessions.all.get(idDigest);
