@@ -131,7 +131,6 @@ export class Session implements OwnedSession {
    * be called once. After a failure, and when it rejects with a `StoreError`, nothing is left.
    */
   async open(initialize: RequestMessage): Promise<Result<string, OpenFailure>> {
-    this.#handshake = JSON.stringify(initialize.params ?? {});
     const [links, row, streams] = [this.#links, this.#row, this.#streams];
     try {
       const opened = await openSession(initialize, {
@@ -144,9 +143,13 @@ export class Session implements OwnedSession {
           return openFailureOf(this.#state.why);
         },
       });
-      if (!opened.ok) await this.#failed(opened.error, 'not_opened');
-      else if (this.#state.kind === 'opening') this.#state = { kind: 'ready' };
-      return opened;
+      if (!opened.ok) {
+        await this.#failed(opened.error, 'not_opened');
+        return opened;
+      }
+      this.#handshake = opened.value.handshake;
+      if (this.#state.kind === 'opening') this.#state = { kind: 'ready' };
+      return ok(opened.value.answer);
     } catch (error) {
       await this.finish('not_opened');
       throw error;
