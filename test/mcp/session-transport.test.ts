@@ -163,6 +163,7 @@ describe('initialize', () => {
     { failure: { kind: 'program', detail: '/opt/secret-path' }, status: 502, retryAfter: null },
     { failure: { kind: 'child_failed', detail: 'exit 3' }, status: 502, retryAfter: null },
     { failure: { kind: 'sign_in_again' }, status: 401, retryAfter: null },
+    { failure: { kind: 'access_ended' }, status: 401, retryAfter: null },
   ];
   for (const { failure, status, retryAfter } of failures) {
     const what = 'limit' in failure ? failure.limit : failure.kind;

@@ -207,7 +207,7 @@ describe('a session that is ended while it opens', () => {
     const opening = registry.open(owner(), initialize());
     await registry.endGrant('grant-1', 'revoked');
     // The client is answered at once, however slow the forge is.
-    expect(await opening).toEqual({ ok: false, error: { kind: 'sign_in_again' } });
+    expect(await opening).toEqual({ ok: false, error: { kind: 'access_ended' } });
     gate.resolve();
     await settled();
     expect(supervisor.children).toHaveLength(0);
@@ -219,7 +219,7 @@ describe('a session that is ended while it opens', () => {
     await settled();
     await registry.endGrant('grant-1', 'revoked');
     expect(supervisor.last.stopReason).toBe('grant_ended');
-    expect(await opening).toEqual({ ok: false, error: { kind: 'sign_in_again' } });
+    expect(await opening).toEqual({ ok: false, error: { kind: 'access_ended' } });
     expect(forge.probes).toBe(0);
   });
 
@@ -232,7 +232,7 @@ describe('a session that is ended while it opens', () => {
     const ended = registry.endGrant('grant-1', 'revoked');
     gate.resolve();
     await ended;
-    expect(await opening).toEqual({ ok: false, error: { kind: 'sign_in_again' } });
+    expect(await opening).toEqual({ ok: false, error: { kind: 'access_ended' } });
     expect(sessions.rows.size).toBe(0);
     expect(supervisor.last.stopReason).toBe('grant_ended');
   });

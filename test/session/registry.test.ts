@@ -103,6 +103,28 @@ describe('the end of a session', () => {
     });
   });
 
+  it('comes to one that only opens, or begins another child, without a word to the other clients', async () => {
+    for (const heir of [undefined, 'grant-3']) {
+      const { registry, supervisor, sessions, forge } = bench();
+      await opened(registry, owner(1, 'client-2', 'grant-2'));
+      const { session } = await opened(registry, owner(1, 'client-1', 'grant-1'));
+      supervisor.last.exit(1);
+      await settled();
+      const gate = Promise.withResolvers<void>();
+      forge.gate = gate.promise;
+      const attaching = session.attach();
+      const opening = registry.open(owner(1, 'client-1', 'grant-1'), initialize());
+      await settled();
+      sessions.heir = heir;
+      await registry.endGrant('grant-1', 'revoked');
+      const ended = { ok: false, error: { kind: 'access_ended' } } as const;
+      expect(await Promise.all([attaching, opening])).toEqual([ended, ended]);
+      gate.resolve();
+      await settled();
+      expect(supervisor.children[0]?.stopReason).toBeUndefined();
+    }
+  });
+
   it('comes with the end of its account, and not of another account', async () => {
     const { registry, supervisor } = bench();
     await opened(registry, owner(1, 'client-1'));
