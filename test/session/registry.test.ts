@@ -12,6 +12,17 @@ import {
   settled,
 } from '../support/session-registry.ts';
 
+describe('a session that its client ends while the broker stops', () => {
+  it('is not there for the next one', async () => {
+    const { registry, sessions } = bench();
+    const { session } = await opened(registry);
+    await registry.stop();
+    expect(sessions.rows.size).toBe(1);
+    await session.end('the client ended it');
+    expect(sessions.rows.size).toBe(0);
+  });
+});
+
 describe('who finds a session', () => {
   it('[ContextForge #1078/#5043] finds none of another account, whatever else is the same', async () => {
     const { registry } = bench();
