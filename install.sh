@@ -579,12 +579,20 @@ ask() {
   REPLY=${REPLY:-$2}
 }
 
+# The echo is off before the question shows: whoever pastes at once is not seen either.
+MUTED=''
 ask_secret() {
-  printf '%s (not shown): ' "$1" >/dev/tty
+  MUTED=1
   stty -echo </dev/tty 2>/dev/null || :
+  printf '%s (not shown): ' "$1" >/dev/tty
   IFS= read -r REPLY </dev/tty || REPLY=''
-  stty echo </dev/tty 2>/dev/null || :
+  unmute
   printf '\n' >/dev/tty
+}
+
+unmute() {
+  [ -z "$MUTED" ] || stty echo </dev/tty 2>/dev/null || :
+  MUTED=''
 }
 
 missing() {
@@ -684,6 +692,7 @@ cleanup() {
   trap - EXIT
   trap '' INT TERM HUP
   set +e
+  unmute
   if [ -n "$UNDO" ]; then
     undo=$UNDO
     UNDO=''

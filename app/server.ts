@@ -19,7 +19,7 @@ export interface ServerParts {
   readonly authorizationServer: AuthorizationServerParts;
   readonly protectedResource: Omit<ProtectedResourceOptions, 'allowIdle'>;
   /** Made from the route declarations of the plugins; see `publicRoutes`. */
-  readonly apiReference: (routes: () => AnyElysia) => Promise<AnyElysia>;
+  readonly apiReference: (routes: () => AnyElysia) => AnyElysia;
 }
 
 /**
@@ -35,7 +35,7 @@ const IDLE_TIMEOUT_S = 60;
  * The root: guards first, then the plugins, each with its own routes. Nothing here listens; the
  * composition root does.
  */
-export async function createServer(parts: ServerParts) {
+export function createServer(parts: ServerParts) {
   const { succeeded } = parts;
   const root: { app?: AnyElysia } = {};
   const allowIdle = (request: Request, seconds: number) =>
@@ -59,7 +59,7 @@ export async function createServer(parts: ServerParts) {
     .use(requestLog(parts.requestLog))
     .use(hostGuard({ publicOrigin: parts.publicOrigin }))
     .use(routes())
-    .use(await parts.apiReference(routes));
+    .use(parts.apiReference(routes));
   root.app = app;
   parts.addresses.listenWith(() => app.server);
   return app;

@@ -36,7 +36,7 @@ export async function serveBroker(
 ): Promise<PreparedBroker> {
   const { config } = built.live;
   let stopping: Promise<void> | undefined;
-  const app = await mount(
+  const app = mount(
     config,
     { ...built, serverVersions },
     { stopping: () => stopping !== undefined, succeeded: () => handOver.done },

@@ -31,6 +31,14 @@ export interface LiveConfig {
 /** The running broker was told of another key through its socket; the file is for the next start. */
 const NOT_COMPARED: ReadonlySet<string> = new Set(['storeKey', 'storePreviousKey']);
 
+/** What is not one row of the table. */
+const NAMES_BESIDE_THE_TABLE: { readonly [Key in keyof Config]?: string } = {
+  staticClients: STATIC_CLIENTS_KEY.toUpperCase(),
+  forgejoClientSecret: CLIENT_SECRET_NAME,
+  metricsToken: METRICS_TOKEN_NAME,
+  toolsToml: SETTINGS.toolsFile.name,
+};
+
 const VALUE_LENGTH_MAX = 200;
 
 /** Begins with the settings that the broker was started with. */
@@ -65,10 +73,7 @@ function isLive(key: keyof Config): boolean {
 }
 
 function nameOf(key: keyof Config): string {
-  if (key === 'staticClients') return STATIC_CLIENTS_KEY.toUpperCase();
-  if (key === 'forgejoClientSecret') return CLIENT_SECRET_NAME;
-  if (key === 'metricsToken') return METRICS_TOKEN_NAME;
-  return rowOf(key)?.name ?? key;
+  return rowOf(key)?.name ?? NAMES_BESIDE_THE_TABLE[key] ?? key;
 }
 
 function rowOf(key: string): { readonly name: string; readonly live: boolean } | undefined {

@@ -163,9 +163,11 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
   }),
   maxScope: one('MAX_SCOPE', 'SCOPE', 'forgejo:delete', oneOf(SCOPE_NAMES), {
     help: 'The most that any connection may do: forgejo:read, forgejo:write or forgejo:delete.',
+    live: true,
   }),
   defaultScope: one('DEFAULT_SCOPE', 'SCOPE', 'forgejo:write', oneOf(SCOPE_NAMES), {
     help: 'What the consent page proposes to a client that asks for nothing; MAX_SCOPE cuts it.',
+    live: true,
   }),
   toolsFile: one('TOOLS_FILE', 'FILE', optional('none'), line, {
     help: 'A TOML file that says what tools may do, over what the broker knows; docs/permissions.md.',

@@ -1,4 +1,3 @@
-import { swagger } from '@elysiajs/swagger';
 import { type AnyElysia, Elysia } from 'elysia';
 import { methodNotAllowed } from '../base/method-not-allowed.ts';
 import { ASSETS, type AssetName, assetResponse, docsPage } from './api-reference-page.ts';
@@ -17,17 +16,23 @@ const ASSETS_PATH = '/docs/assets';
 
 /**
  * `/docs`: the API reference as a page, and `/docs/openapi.json`: the document that it shows (OpenAPI
- * 3.0.3). The document is made once, from the declarations of the routes, so it cannot name one that
- * does not exist. The page loads nothing from elsewhere and sends no requests of its own.
+ * 3.0.3). The document is made once, when it is first asked for, from the declarations of the routes,
+ * so it cannot name one that does not exist. The page loads nothing from elsewhere and sends no
+ * requests of its own.
  */
-export async function apiReference(options: ApiReferenceOptions) {
-  // Its own two routes are public too, so they are declared before there is a document to give.
-  const declared = [options.routes(), docsRoutes({})];
-  return docsRoutes(await describeRoutes(declared, options));
+export function apiReference(options: ApiReferenceOptions): AnyElysia {
+  let document: Promise<string> | undefined;
+  const describe = async (): Promise<string> => {
+    const declared = [options.routes(), docsRoutes(describe)];
+    return JSON.stringify(await describeRoutes(declared, options));
+  };
+  return docsRoutes(() => {
+    document ??= describe();
+    return document;
+  });
 }
 
-function docsRoutes(document: OpenApiDocument) {
-  const text = JSON.stringify(document);
+function docsRoutes(document: () => Promise<string>) {
   const app = new Elysia({ name: 'api-reference' })
     .get(DOCS_PATH, () => docsPage(DOCUMENT_PATH, ASSETS_PATH), {
       detail: {
@@ -43,7 +48,10 @@ function docsRoutes(document: OpenApiDocument) {
     })
     .get(
       DOCUMENT_PATH,
-      () => new Response(text, { headers: { 'content-type': 'application/json', ...NOSNIFF } }),
+      async () => {
+        const headers = { 'content-type': 'application/json', ...NOSNIFF };
+        return new Response(await document(), { headers });
+      },
       {
         detail: {
           tags: ['Reference'],
@@ -78,6 +86,8 @@ async function describeRoutes(
   declared: readonly AnyElysia[],
   options: ApiReferenceOptions,
 ): Promise<OpenApiDocument> {
+  // Most brokers are never asked for it, and the package takes 5 MB.
+  const { swagger } = await import('@elysiajs/swagger');
   const mirror = new Elysia().use(
     swagger({
       path: '/page',

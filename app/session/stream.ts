@@ -1,6 +1,7 @@
 import type { RequestId } from '../base/message.ts';
 import type { EventIds } from './event-id.ts';
-import type { EventRing, KeptEvent } from './event-ring.ts';
+import type { EventRing } from './event-ring.ts';
+import { type KeepingStream, KeptEvent } from './kept-event.ts';
 
 /** How long a client should wait before it comes back to a stream that ended early. */
 export const RETRY_MS = 1_000;
@@ -47,7 +48,7 @@ export interface StreamParts {
  * One stream of a session: what the answer to a POST or the listening stream consists of, whatever
  * becomes of the connections that carry it. At most one reads it at a time; another one takes over.
  */
-export class Stream {
+export class Stream implements KeepingStream {
   readonly number: number;
   readonly #parts: StreamParts;
   readonly #events = new Map<number, KeptEvent>();
@@ -102,20 +103,18 @@ export class Stream {
     if (this.#finished) return;
     this.#finished = last;
     this.#lastSequence += 1;
-    const sequence = this.#lastSequence;
-    const event: KeptEvent = {
-      ...{ sequence, text, last },
-      taken: () => this.#takenSequence >= sequence,
-      drop: () => this.#forget(sequence),
-      awaited: () => this.#awaits(sequence),
-    };
-    this.#events.set(sequence, event);
+    const event = new KeptEvent(this, this.#lastSequence, text, last);
+    this.#events.set(event.sequence, event);
     this.#parts.ring.add(event);
     this.#reader?.changed();
   }
 
+  hasTaken(sequence: number): boolean {
+    return this.#takenSequence >= sequence;
+  }
+
   /** A stream of a POST that was not read yet will be at once. */
-  #awaits(sequence: number): boolean {
+  awaits(sequence: number): boolean {
     if (this.#reader !== undefined) return this.#reader.sequence < sequence;
     return this.number !== LISTENING && this.#takenSequence === 0;
   }
@@ -127,7 +126,7 @@ export class Stream {
     return false;
   }
 
-  #forget(sequence: number): void {
+  forget(sequence: number): void {
     this.#events.delete(sequence);
     if (this.#reader !== undefined && this.#reader.sequence < sequence) this.#reader.end('overrun');
     if (this.#finished && this.#events.size === 0) this.#parts.onForgotten();

@@ -1,13 +1,20 @@
 import { type Database, SQLiteError, type SQLQueryBindings, type Statement } from 'bun:sqlite';
+import type { Clock } from '../base/clock.ts';
 import { SealError } from '../base/keyring.ts';
 import { StoreError } from './store-error.ts';
+
+/** How late a write of another process may be seen; asking costs as much as a look-up. */
+export const FOREIGN_WRITE_MS = 20;
 
 /** The one way from the functions of the store to SQLite. */
 export interface Connection {
   /** A statement for the life of the store; prepared once, finalized by `close`. */
   prepare<Row, Params extends SQLQueryBindings[]>(sql: string): Statement<Row, Params>;
-  /** Transactions begun: what was read before may not hold any more. */
-  readonly writes: number;
+  /**
+   * Another number than before: something may have been written since, by this connection, or
+   * longer than `FOREIGN_WRITE_MS` ago by another process (a broker that hands over).
+   */
+  readonly version: number;
   /** Runs statements that only read. Rejects with `StoreError`. */
   read<T>(run: () => T): Promise<T>;
   /** Runs statements as one transaction: all of it is kept, or nothing. Rejects with `StoreError`. */
@@ -19,17 +26,22 @@ export interface Connection {
 /** `failed` hears of every `StoreError` before the caller does. */
 export function createConnection(
   database: Database,
+  clock: Clock,
   failed: (error: StoreError) => void,
 ): Connection {
   const statements: { finalize(): void }[] = [];
   let closed = false;
-  let writes = 0;
+  let version = 0;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  let seen: number | undefined;
   const prepare = <Row, Params extends SQLQueryBindings[]>(sql: string) => {
     // The declared type wraps a single parameter into a list; these are lists already.
     const statement = database.prepare<Row, Params>(sql) as Statement<Row, Params>;
     statements.push(statement);
     return statement;
   };
+  // Changes with each commit of another connection, and with none of this one.
+  const foreignWrites = prepare<{ readonly data_version: number }, []>('PRAGMA data_version');
   const begin = prepare<never, []>('BEGIN IMMEDIATE');
   const commit = prepare<never, []>('COMMIT');
   const rollback = prepare<never, []>('ROLLBACK');
@@ -45,7 +57,7 @@ export function createConnection(
     }
   };
   const transaction = <T>(run: () => T): T => {
-    writes += 1;
+    version += 1;
     begin.run();
     try {
       const result = run();
@@ -62,8 +74,16 @@ export function createConnection(
   };
   return {
     prepare,
-    get writes() {
-      return writes;
+    get version() {
+      const now = clock.now();
+      // Back, too: people set clocks.
+      if (Math.abs(now - lookedAt) >= FOREIGN_WRITE_MS) {
+        lookedAt = now;
+        const found = foreignWrites.get()?.data_version;
+        if (found !== seen) version += 1;
+        seen = found;
+      }
+      return version;
     },
     read: async (run) => guarded(run),
     write: async (run) => guarded(() => transaction(run)),

@@ -110,7 +110,7 @@ function createStore(
 ): Store {
   let lock = firstLock;
   const { keyring, clock, log, metrics, forgeOrigin } = options;
-  const connection = createConnection(database, (error) => {
+  const connection = createConnection(database, clock, (error) => {
     metrics.storeFailures.inc({ kind: error.kind });
     log.error('store.failed', { kind: error.kind, err: error });
   });

@@ -6,13 +6,12 @@
 export function leadsAway(value: unknown): boolean {
   if (typeof value === 'string') return hasDotSegment(value);
   if (typeof value !== 'object' || value === null) return false;
-  const left: unknown[] = [value];
-  while (left.length > 0) {
-    const part = left.pop();
-    if (typeof part === 'string') {
-      if (hasDotSegment(part)) return true;
-    } else if (typeof part === 'object' && part !== null) {
-      for (const inner of Object.values(part)) left.push(inner);
+  const left: object[] = [value];
+  for (let part = left.pop(); part !== undefined; part = left.pop()) {
+    const inner: readonly unknown[] = Array.isArray(part) ? part : Object.values(part);
+    for (const one of inner) {
+      if (typeof one === 'string' && hasDotSegment(one)) return true;
+      if (typeof one === 'object' && one !== null) left.push(one);
     }
   }
   return false;

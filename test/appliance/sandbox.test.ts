@@ -98,7 +98,7 @@ describeWith(appliance, 'a hostile child in the appliance', () => {
   async function attack(session: DemoClient): Promise<Record<string, string>> {
     const processes = [await mainPid(machine, 'fjmcp-broker'), ...(await childPids())];
     const { content } = await session.client.callTool({
-      name: 'attack',
+      name: 'get_my_user_info',
       arguments: { files: FILES, directories: DIRECTORIES, sockets: SOCKETS, processes },
     });
     const [{ text = '{}' } = {}] = content as { text?: string }[];

@@ -152,12 +152,6 @@ describeWith(appliance, 'the unit fjmcp-broker.service', () => {
     );
   });
 
-  it('backs the store up while it runs', async () => {
-    await machine.must('systemctl start fjmcp-broker-backup');
-    const kept = await machine.must('stat -c "%a %U" /var/lib/fjmcp-broker/backups/*');
-    expect(kept).toBe('600 fjmcp-broker\n');
-  });
-
   /** Puts lines before those of the configuration while `body` runs. */
   async function withSettings(lines: string, body: () => Promise<void>): Promise<void> {
     await machine.must(`cp ${CONFIG} /root/good; cat - /root/good > ${CONFIG}`, { stdin: lines });

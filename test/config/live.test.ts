@@ -56,11 +56,18 @@ describe('the settings of a broker that runs', () => {
       .filter(({ live }) => live)
       .map(({ name }) => name);
     expect(names.sort()).toEqual([
-      'ALLOWED_ORIGINS',
-      'LOG_LEVEL',
-      'RATE_LIMITS',
-      'REDIRECT_ALLOWLIST',
-      'TRUSTED_PROXIES',
+      ...['ALLOWED_ORIGINS', 'DEFAULT_SCOPE', 'LOG_LEVEL', 'MAX_SCOPE', 'RATE_LIMITS'],
+      ...['REDIRECT_ALLOWLIST', 'TRUSTED_PROXIES'],
     ]);
+  });
+
+  it('are told by their names, every one of them', () => {
+    const first = started();
+    const everything = Object.fromEntries(Object.keys(first).map((key) => [key, Symbol(key)]));
+    const { changed, needRestart } = createLiveConfig(first).take(everything as never);
+    const told = [...changed.map(({ name }) => name), ...needRestart];
+    expect(told.filter((name) => !/^[A-Z][A-Z_]+$/.test(name))).toEqual([]);
+    // The store keys are the business of rotate-key.
+    expect(told).toHaveLength(Object.keys(first).length - 2);
   });
 });

@@ -27,7 +27,7 @@ describeWith(chromium, 'API reference in a real browser', () => {
 
   beforeAll(async () => {
     const options = { routes, publicOrigin: 'http://127.0.0.1', version: '1.2.3' };
-    const app = new Elysia().use(await apiReference(options));
+    const app = new Elysia().use(apiReference(options));
     app.listen({ port: 0, hostname: '127.0.0.1' });
     stop = () => app.stop(true);
     origin = `http://127.0.0.1:${app.server?.port}`;

@@ -60,6 +60,26 @@ describe('fjmcp-broker reload', () => {
     await broker.logged('http.request');
   });
 
+  it('lowers and raises what connections may do, from the next request on', async () => {
+    const offered = async () => {
+      const url = `${stage.origin}/.well-known/oauth-authorization-server`;
+      const { scope_descriptions: scopes } = (await (await fetch(url)).json()) as {
+        scope_descriptions: Record<string, string>;
+      };
+      return Object.keys(scopes);
+    };
+    const before = await offered();
+    expect(before).toContain('forgejo:delete');
+    write('max_scope = "forgejo:read"\n');
+    expect((await reload()).stdout).toBe(
+      'MAX_SCOPE was "forgejo:delete" and is "forgejo:read" now\n',
+    );
+    expect(await offered()).toEqual(['forgejo:read']);
+    write('');
+    await reload();
+    expect(await offered()).toEqual(before);
+  });
+
   it('says which settings need a restart, and leaves them', async () => {
     write('max_sessions = 7\n');
     const { code, stdout } = await reload();

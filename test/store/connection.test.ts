@@ -1,14 +1,16 @@
 import { Database } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type Connection, createConnection } from '../../app/store/connection.ts';
+import { type Connection, createConnection, FOREIGN_WRITE_MS } from '../../app/store/connection.ts';
 import { openDatabase } from '../../app/store/database.ts';
 import { StoreError } from '../../app/store/store-error.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { Directory, failure } from './harness.ts';
 
 let directory: Directory;
 let connection: Connection;
 let failures: StoreError[];
+let clock: FakeClock;
 
 beforeEach(() => {
   directory = new Directory();
@@ -20,7 +22,8 @@ beforeEach(() => {
     'CREATE TABLE things (name TEXT NOT NULL UNIQUE, parent INTEGER REFERENCES parents)',
   );
   failures = [];
-  connection = createConnection(database, (error) => failures.push(error));
+  clock = new FakeClock();
+  connection = createConnection(database, clock, (error) => failures.push(error));
 });
 
 afterEach(() => {
@@ -109,7 +112,7 @@ describe('a transaction of the store', () => {
     const damaged = readFileSync(directory.store);
     damaged.fill(0xff, firstPageBytes);
     writeFileSync(directory.store, damaged);
-    const again = createConnection(openDatabase(directory.store, undefined), (error) =>
+    const again = createConnection(openDatabase(directory.store, undefined), clock, (error) =>
       failures.push(error),
     );
     const all = again.prepare<unknown, []>('SELECT * FROM things');
@@ -117,5 +120,28 @@ describe('a transaction of the store', () => {
     expect(error).toBeInstanceOf(StoreError);
     expect((error as StoreError).kind).toBe('broken');
     again.close();
+  });
+});
+
+describe('the version of what was read', () => {
+  it('is another one after each write of its own, also after one that failed', async () => {
+    const put = insert();
+    const versions = [connection.version, connection.version];
+    await connection.write(() => put.run('a'));
+    versions.push(connection.version);
+    await failure(() => connection.write(() => put.run('a')));
+    versions.push(connection.version);
+    expect(new Set(versions.slice(1)).size).toBe(3);
+    expect(versions[0]).toBe(versions[1]);
+  });
+
+  it('is another one a moment after a write of another process', () => {
+    const before = connection.version;
+    const other = new Database(directory.store);
+    other.run("INSERT INTO things (name) VALUES ('foreign')");
+    other.close();
+    expect(connection.version).toBe(before);
+    clock.advance(FOREIGN_WRITE_MS);
+    expect(connection.version).not.toBe(before);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'bun:test';
 import { untilWritten } from '../../app/store/until-written.ts';
 
 function counted(entriesMax = 3) {
-  const connection = { writes: 0 };
+  const connection = { version: 0 };
   const asked: string[] = [];
   const find = untilWritten(connection, entriesMax, (key: string) => {
     asked.push(key);
@@ -22,7 +22,7 @@ describe('a look-up that holds until the store is written to', () => {
   it('asks again after any write', () => {
     const { connection, asked, find } = counted();
     find('a');
-    connection.writes += 1;
+    connection.version += 1;
     find('a');
     expect(asked).toEqual(['a', 'a']);
   });

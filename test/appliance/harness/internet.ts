@@ -22,7 +22,15 @@ export interface InternetOptions {
   readonly downloadsDirectory: string;
   /** Where the demo forge listens. */
   readonly forgeUrl: string;
+  /** What the forge's API gives to somebody who makes an OAuth2 application with this token. */
+  readonly application: {
+    readonly token: string;
+    readonly clientId: string;
+    readonly clientSecret: string;
+  };
 }
+
+const MAKE_APPLICATION = '/api/v1/user/applications/oauth2';
 
 /** Serves downloads and forge over https, and a Debian mirror over http, at the network's address. */
 export function startInternet(options: InternetOptions): Internet {
@@ -39,7 +47,9 @@ export function startInternet(options: InternetOptions): Internet {
           return download(options.downloadsDirectory, pathname);
         }
         case NAMES.forge:
-          return forward(request, options.forgeUrl);
+          return new URL(request.url).pathname === MAKE_APPLICATION
+            ? makeApplication(request, options.application)
+            : forward(request, options.forgeUrl);
         default:
           return nothing();
       }
@@ -60,6 +70,20 @@ function download(directory: string, pathname: string): Response {
   const path = join(directory, decodeURIComponent(pathname));
   const inside = path.startsWith(`${directory}/`) && existsSync(path) && statSync(path).isFile();
   return inside ? new Response(Bun.file(path)) : nothing();
+}
+
+/** As Forgejo does; the demo forge has the one application from its start. */
+async function makeApplication(
+  request: Request,
+  { token, clientId, clientSecret }: InternetOptions['application'],
+): Promise<Response> {
+  if (request.method !== 'POST') return new Response(null, { status: 405 });
+  if (request.headers.get('authorization') !== `token ${token}`) {
+    return Response.json({ message: 'token is required' }, { status: 401 });
+  }
+  const asked = (await request.json()) as Record<string, unknown>;
+  const answer = { id: 1, ...asked, client_id: clientId, client_secret: clientSecret };
+  return Response.json(answer, { status: 201 });
 }
 
 /** Gives TLS to the demo forge, as a reverse proxy does. */

@@ -39,6 +39,8 @@ export interface Workshop {
   readonly certificates: Certificates;
   readonly forge: DemoForge;
   readonly forgeClient: { readonly id: string; readonly secret: string };
+  /** With it an OAuth2 application can be made at the forge; it is `forgeClient` then. */
+  readonly forgeToken: string;
   readonly network: Network;
   readonly internet: Internet;
   /** A machine that has just been booted for the first time; the broker's public name is its. */
@@ -57,6 +59,7 @@ export async function openWorkshop(): Promise<Workshop> {
   mkdirSync(downloads);
   const certificates = await createCertificates(directory, [NAMES.downloads, NAMES.forge]);
   const forgeClient = { id: crypto.randomUUID(), secret: `gto_${newToken(systemRandom)}` };
+  const forgeToken = newToken(systemRandom);
   const issued: DemoTokenAnswer[] = [];
   const forge = await startDemoForge({
     clientId: forgeClient.id,
@@ -70,10 +73,25 @@ export async function openWorkshop(): Promise<Workshop> {
     ...{ network, certificates },
     downloadsDirectory: downloads,
     forgeUrl: forge.url,
+    application: {
+      token: forgeToken,
+      clientId: forgeClient.id,
+      clientSecret: forgeClient.secret,
+    },
   });
   const machines: Machine[] = [];
   return {
-    ...{ prepared, directory, downloads, certificates, forge, forgeClient, network, internet },
+    ...{
+      prepared,
+      directory,
+      downloads,
+      certificates,
+      forge,
+      forgeClient,
+      forgeToken,
+      network,
+      internet,
+    },
     async machine(name) {
       const machine = await createMachine(name, {
         ...{ image: prepared.image, network, authority: certificates.authority },
@@ -87,6 +105,7 @@ export async function openWorkshop(): Promise<Workshop> {
     async secrets(machine, wiretap) {
       const canaries = new Canaries();
       canaries.add('forge client secret', forgeClient.secret);
+      canaries.add('forge token', forgeToken);
       const key = `${machine.root}/etc/fjmcp-broker/credentials/store-key`;
       canaries.add('store key', readFileSync(key));
       for (const { access_token, refresh_token } of issued) {
