@@ -198,6 +198,7 @@ function createSessions(
       requestTimeoutMs: config.requestTimeoutMs,
       requestTimeoutTotalMs: config.requestTimeoutTotalMs,
       streamBufferBytesMax: config.maxStreamBufferBytes,
+      streamAgeMsMax: config.maxStreamAgeMs,
       callsMax: config.maxCallsPerSession,
       storedPerUserMax: config.maxStoredSessionsPerUser,
       ttlMs: config.sessionTtlMs,

@@ -80,6 +80,8 @@ export interface Config {
   readonly maxMessageBytes: number;
   /** A session. */
   readonly maxStreamBufferBytes: number;
+  /** How long a client may take to come back for what it missed. */
+  readonly maxStreamAgeMs: number;
   /** What may wait for a child that does not read. */
   readonly maxChildBacklogBytes: number;
   /** What a child may write unasked in a second. */

@@ -40,7 +40,12 @@ export const serve: Command = async (context) => {
   for (const warning of warnings) log.warn('config.warning', { warning });
   const started = Promise.withResolvers<RunningBroker>();
   // Its default would end the process, also one that only begins.
-  context.onHangUp(() => void started.promise.then((broker) => broker.reload()));
+  context.onHangUp(() => {
+    started.promise
+      .then((broker) => broker.reload())
+      // A full disk must not end a broker that only was to read its settings.
+      .catch((err: unknown) => log.error('config.failed', { err }));
+  });
   const manager = createServiceManager({ env: context.env, pid: process.pid, log });
   try {
     const inheritance = await readInheritance(context);

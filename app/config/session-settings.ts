@@ -78,6 +78,9 @@ export const SESSION_SETTINGS = {
   maxStreamBufferBytes: one('MAX_STREAM_BUFFER', 'SIZE', '8MiB', size(1024, 1024 * MIB), {
     help: 'What a session keeps of its streams for a client that comes back.',
   }),
+  maxStreamAgeMs: one('MAX_STREAM_AGE', 'DURATION', '5m', duration(SECOND, TIMER_MAX_MS), {
+    help: 'How long it keeps that.',
+  }),
   maxChildBacklogBytes: one('MAX_CHILD_BACKLOG', 'SIZE', '8MiB', size(1024, 1024 * MIB), {
     help: 'What may wait for a child that does not read; beyond it the client is told to come again.',
   }),

@@ -7,7 +7,7 @@ import type { Catalogue } from '../tools/catalogue.ts';
 import { decideMessage, type MethodDecision } from '../tools/methods.ts';
 import { createOverlay } from '../tools/overlay.ts';
 import type { Allowance, Decision } from '../tools/policy.ts';
-import { type Scope, scopeAllows, scopeText } from '../tools/scopes.ts';
+import { FULL_SCOPE, type Scope, scopeAllows, scopeText } from '../tools/scopes.ts';
 import type { BearerGrant } from './bearer.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
 import type { StepUp } from './step-up.ts';
@@ -204,12 +204,14 @@ function note(
   const reason = decision.kind === 'refused' ? decision.reason : 'scope';
   metrics.callsRefused.inc({ reason });
   const tool = toolOf(message);
-  const { toolset, scope: needs } = catalogue.find(tool ?? '') ?? {};
+  const { toolset, scope: least } = catalogue.find(tool ?? '') ?? {};
+  // What nobody has reviewed needs everything; a call can need more than its tool does at least.
+  const needs = decision.needed ?? least ?? (tool === undefined ? undefined : FULL_SCOPE);
   log.info('call.refused', {
     ...{ session: session.shortId, login: grant.login, client: grant.clientId },
     ...{ grant: grant.grantId, method: message.method.slice(0, NAME_MAX) },
     ...{ tool: tool?.slice(0, NAME_MAX), toolset, reason, has: allowance.permission.scope },
-    needs: decision.kind === 'insufficient_scope' ? decision.needed : needs,
+    needs,
     targets: decision.kind === 'refused' ? decision.targets : undefined,
   });
 }

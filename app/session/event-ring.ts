@@ -2,9 +2,6 @@ import type { Cancel, Clock } from '../base/clock.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { KeptEvent } from './kept-event.ts';
 
-/** How long a client that lost its connection may take to come back for what it missed. */
-export const EVENT_KEPT_MS = 5 * 60_000;
-
 /** What an event costs beside its text, so that many small ones are bounded too. */
 export const EVENT_OVERHEAD_BYTES = 256;
 
@@ -17,6 +14,7 @@ export class EventRing {
   readonly #clock: Clock;
   readonly #metrics: Metrics;
   readonly #bytesMax: number;
+  readonly #ageMsMax: number;
   readonly #events = new Set<KeptEvent>();
   #bytes = 0;
   #cancelExpiry: Cancel | undefined;
@@ -26,10 +24,13 @@ export class EventRing {
     readonly clock: Clock;
     readonly metrics: Metrics;
     readonly streamBufferBytesMax: number;
+    /** How long a client that lost its connection may take to come back for what it missed. */
+    readonly streamAgeMsMax: number;
   }) {
     this.#clock = parts.clock;
     this.#metrics = parts.metrics;
     this.#bytesMax = parts.streamBufferBytesMax;
+    this.#ageMsMax = parts.streamAgeMsMax;
   }
 
   get bytes(): number {
@@ -38,7 +39,7 @@ export class EventRing {
 
   add(event: KeptEvent): void {
     event.bytes = EVENT_OVERHEAD_BYTES + Buffer.byteLength(event.text ?? '');
-    event.expiresAt = this.#clock.now() + EVENT_KEPT_MS;
+    event.expiresAt = this.#clock.now() + this.#ageMsMax;
     this.#events.add(event);
     this.#bytes += event.bytes;
     this.trim();

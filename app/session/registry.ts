@@ -53,6 +53,11 @@ export interface SessionRegistry {
    */
   find(sessionId: string, owner: SessionOwner): Promise<OwnedSession | undefined>;
   /**
+   * What connections may do has changed by itself: the client of each session in memory is told when
+   * it may do something else than before. `permissionOf` gives that of a grant, undefined for none.
+   */
+  permit(permissionOf: (grantId: string) => Promise<string | undefined>): Promise<void>;
+  /**
    * After the end of a grant: the children of its sessions are gone within a second. Another live
    * one of the same account and client may go on with them; without one they end.
    */
@@ -92,6 +97,8 @@ export interface SessionLimits {
   readonly requestTimeoutTotalMs: number;
   /** Bytes of events that a session keeps for clients that come back. */
   readonly streamBufferBytesMax: number;
+  /** How long it keeps them. */
+  readonly streamAgeMsMax: number;
   /** Calls of one session that may wait for answers at once. */
   readonly callsMax: number;
   readonly idleTimeoutMs: number;
@@ -140,6 +147,14 @@ export function createSessionRegistry(options: SessionRegistryOptions): SessionR
       if (stopping) void session?.drain(0);
       session?.adopt(owner.grantId, owner.permission);
       return session;
+    },
+    async permit(permissionOf) {
+      const telling = [...sessions.all.values()].map(async (session) => {
+        const { grantId } = session.owner;
+        const permission = await permissionOf(grantId);
+        if (session.owner.grantId === grantId) session.adopt(grantId, permission);
+      });
+      await Promise.all(telling);
     },
     async endSession(idDigest, reason) {
       const session = sessions.all.get(idDigest);

@@ -18,6 +18,7 @@ export interface SessionParts extends AttachParts {
   readonly requestTimeoutTotalMs: number;
   readonly idleTimeoutMs: number;
   readonly streamBufferBytesMax: number;
+  readonly streamAgeMsMax: number;
   readonly callsMax: number;
   readonly storedPerUserMax: number;
   readonly log: Log;

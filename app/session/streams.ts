@@ -18,6 +18,7 @@ export interface StreamsParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly streamBufferBytesMax: number;
+  readonly streamAgeMsMax: number;
   readonly eventIds: EventIds;
 }
 

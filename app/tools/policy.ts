@@ -43,6 +43,8 @@ export type Decision =
       readonly detail: string;
       /** What it would touch, where that is known. */
       readonly targets?: readonly string[];
+      /** Beyond the ceiling: what it takes. */
+      readonly needed?: Scope;
     };
 
 export const ALLOWED: Decision = { kind: 'allowed' };
@@ -99,7 +101,7 @@ function scopeDecision(needed: Scope, { permission, ceiling }: Allowance): Decis
   if (scopeAllows(permission.scope, needed)) return ALLOWED;
   if (!scopeAllows(ceiling, needed)) {
     const detail = `this needs ${needed}, and the administrator allows no more than ${ceiling}`;
-    return refused('ceiling', detail);
+    return refused('ceiling', detail, { needed });
   }
   const detail = `this needs ${needed}; the connection has ${permission.scope}`;
   return { kind: 'insufficient_scope', needed, detail };
@@ -168,7 +170,7 @@ function named(target: Target): string {
 function refused(
   reason: RefusalReason,
   detail: string,
-  more: { readonly targets?: readonly string[] } = {},
+  more: Pick<Extract<Decision, { kind: 'refused' }>, 'targets' | 'needed'> = {},
 ): Decision {
   return { kind: 'refused', reason, detail, ...more };
 }

@@ -37,6 +37,7 @@ describe('the settings of a broker that runs', () => {
       const names = ['MAX_SESSIONS', 'FORGEJO_CLIENT_SECRET'];
       expect(live.take(next)).toEqual({ changed: [], needRestart: names });
     }
+    expect(live.take({ ...started(), toolsToml: '[tools]' }).needRestart).toEqual(['TOOLS_FILE']);
     expect(live.config.maxSessions).toBe(started().maxSessions);
   });
 

@@ -349,6 +349,22 @@ describe('the log', () => {
     expect(counted).toContain('fjmcp_calls_refused_total{reason="target"} 1');
   });
 
+  it('says what the call took, which can be more than its tool takes at least', async () => {
+    const system = await enforced();
+    system.operator.maxScope = 'forgejo:write';
+    const merge = { owner: 'acme', repo: 'site', index: 1, style: 'merge', force_merge: true };
+    await system.call('merge_pull_request', merge);
+    await system.call('launch');
+    system.allow({ toolsets: ['wiki'] });
+    await system.call('launch');
+    const needs = 'forgejo:delete';
+    expect(system.memory.of('call.refused')).toMatchObject([
+      { tool: 'merge_pull_request', reason: 'ceiling', has: 'forgejo:write', needs },
+      { tool: 'launch', reason: 'ceiling', has: 'forgejo:write', needs },
+      { tool: 'launch', reason: 'toolset', needs },
+    ]);
+  });
+
   it('names a tool that nobody has reviewed once, and no more than so many', async () => {
     const tools = { tools: [{ name: 'launch' }] };
     const system = await enforced({ tools: () => tools });

@@ -6,6 +6,7 @@ import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { ownCommand } from '../support/own-command.ts';
 import { RawSession } from '../support/raw-session.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
+import { DEMO_CHILD } from '../support/system.ts';
 
 // Real processes: on a busy machine each of many takes its time.
 setDefaultTimeout(30_000);
@@ -37,6 +38,30 @@ async function isAllowed(origin: string): Promise<boolean> {
   return answer.headers.get('access-control-allow-origin') === origin;
 }
 
+/** What clients are told to ask for. */
+async function scopesOffered(): Promise<unknown> {
+  const answer = await fetch(`${stage.origin}/.well-known/oauth-protected-resource/mcp`);
+  return ((await answer.json()) as { readonly scopes_supported?: unknown }).scopes_supported;
+}
+
+/** Waits for one more notice on a listening stream that the list of tools is another one. */
+function changesHeard(response: Response): () => Promise<void> {
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  return async () => {
+    for (;;) {
+      const at = text.indexOf('notifications/tools/list_changed');
+      if (at !== -1) {
+        text = text.slice(at + 1);
+        return;
+      }
+      const read = await reader?.read();
+      if (read?.value === undefined) throw new Error('the stream has ended');
+      text += read.value;
+    }
+  };
+}
+
 describe('fjmcp-broker reload', () => {
   it('changes a live setting and tells it, and no session is dropped', async () => {
     const session = await RawSession.open(stage.mcpUrl, await accessTokenOf(stage.mcpUrl));
@@ -58,6 +83,35 @@ describe('fjmcp-broker reload', () => {
     ]);
     // The log level holds for what was there before, too.
     await broker.logged('http.request');
+  });
+
+  it('changes what is asked for by default, never beyond the most', async () => {
+    expect(await scopesOffered()).toEqual(['forgejo:read', 'forgejo:write', 'forgejo:delete']);
+    broker.kill('SIGTERM');
+    await broker.exited;
+    broker = await stage.start({ settings: { DEFAULT_SCOPE: undefined } });
+    expect(await scopesOffered()).toEqual(['forgejo:read', 'forgejo:write']);
+    write('default_scope = "forgejo:read"\n');
+    await reload();
+    expect(await scopesOffered()).toEqual(['forgejo:read']);
+    write('default_scope = "forgejo:delete"\nmax_scope = "forgejo:write"\n');
+    await reload();
+    expect(await scopesOffered()).toEqual(['forgejo:read', 'forgejo:write']);
+  });
+
+  it('refuses a scope that there is not, and the ceiling stays', async () => {
+    write('max_scope = "forgejo:admin"\n');
+    const { code, stderr } = await reload();
+    expect(code).toBe(1);
+    expect(stderr).toContain('max_scope');
+    expect(await scopesOffered()).toHaveLength(3);
+  });
+
+  it('names the file of tools when that has changed, which needs a restart', async () => {
+    const file = join(stage.directory, 'tools.toml');
+    writeFileSync(file, '[tools]\nmerge_pull_request = { class = "delete" }\n');
+    write(`tools_file = ${JSON.stringify(file)}\n`);
+    expect((await reload()).stdout).toBe('TOOLS_FILE has changed and needs a restart\n');
   });
 
   it('lowers and raises what connections may do, from the next request on', async () => {
@@ -146,5 +200,31 @@ describe('SIGHUP', () => {
     broker.kill('SIGHUP');
     await broker.logged('config.reloaded', 2);
     expect(await isKnown()).toBe(false);
+  });
+});
+
+describe('a ceiling that a reload has moved', () => {
+  it('holds for open sessions at once, and whoever listens is told before asking', async () => {
+    broker.kill('SIGTERM');
+    await broker.exited;
+    // As forgejo-mcp it promises to tell of another list, which the fixture does not.
+    const CHILD_COMMAND = `${DEMO_CHILD.join(' ')} --url {forgejo_url}`;
+    broker = await stage.start({ settings: { CHILD_COMMAND } });
+    const session = await RawSession.open(stage.mcpUrl, await accessTokenOf(stage.mcpUrl));
+    const leaving = new AbortController();
+    const hears = changesHeard(await session.listen(leaving.signal));
+    const ask = () => session.tool('create_issue', { owner: 'alice', repo: 'website' });
+    write('max_scope = "forgejo:read"\n');
+    broker.kill('SIGHUP');
+    await hears();
+    await expect(ask()).rejects.toThrow('the administrator allows no more than forgejo:read');
+    expect(await scopesOffered()).toEqual(['forgejo:read']);
+    write('');
+    broker.kill('SIGHUP');
+    await hears();
+    expect(await scopesOffered()).toHaveLength(3);
+    // The program has seen it.
+    await expect(ask()).rejects.toThrow('missing arguments: title');
+    leaving.abort();
   });
 });

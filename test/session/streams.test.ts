@@ -2,11 +2,11 @@ import { describe, expect, it } from 'bun:test';
 import { createMetrics } from '../../app/base/metrics.ts';
 import { digestOf, systemRandom } from '../../app/base/secret.ts';
 import { createEventIds, SEALED_IDS_MAX } from '../../app/session/event-id.ts';
-import { EVENT_KEPT_MS, EVENT_OVERHEAD_BYTES } from '../../app/session/event-ring.ts';
+import { EVENT_OVERHEAD_BYTES } from '../../app/session/event-ring.ts';
 import { type EventSource, RETRY_MS } from '../../app/session/stream.ts';
 import { Streams } from '../../app/session/streams.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { testKeyring } from '../support/session-registry.ts';
+import { STREAM_AGE_MS, testKeyring } from '../support/session-registry.ts';
 
 function setUp(options: { bytes?: number; version?: string } = {}) {
   const clock = new FakeClock();
@@ -17,6 +17,7 @@ function setUp(options: { bytes?: number; version?: string } = {}) {
   const streams = new Streams({
     ...{ clock, metrics, eventIds: ids },
     streamBufferBytesMax: options.bytes ?? 1024 * 1024,
+    streamAgeMsMax: STREAM_AGE_MS,
   });
   streams.protocolVersion = options.version ?? '2025-11-25';
   const resume = (id: string) => {
@@ -196,7 +197,7 @@ describe('a stream that broke off', () => {
     stream.push('answer', true);
     const last = take(stream.read()).at(-1);
     expect(resume(last?.id ?? '')).toBe('nothing');
-    clock.advance(EVENT_KEPT_MS);
+    clock.advance(STREAM_AGE_MS);
     expect(resume(last?.id ?? '')).toBe('nothing');
   });
 
@@ -216,7 +217,7 @@ describe('a stream that broke off', () => {
     const stream = streams.open(['a', 2]);
     const priming = stream.read().next();
     stream.push('answer', true);
-    clock.advance(EVENT_KEPT_MS - 1);
+    clock.advance(STREAM_AGE_MS - 1);
     expect(dataOf(resume(priming?.id ?? ''))).toEqual(['answer']);
     clock.advance(1);
     const events = take(resume(priming?.id ?? ''));
@@ -360,9 +361,9 @@ describe('MAX_STREAM_BUFFER', () => {
     streams.listening.push('one');
     clock.advance(1000);
     streams.listening.push('two');
-    clock.advance(EVENT_KEPT_MS - 1000);
+    clock.advance(STREAM_AGE_MS - 1000);
     expect(dataOf(listen(streams))).toEqual(['two']);
-    clock.advance(EVENT_KEPT_MS);
+    clock.advance(STREAM_AGE_MS);
     expect(clock.pending).toBe(0);
   });
 });

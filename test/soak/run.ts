@@ -251,6 +251,8 @@ function brokerEnvironment(made: {
     FJMCP_STORE_PATH: join(directory, 'store.sqlite'),
     FJMCP_STORE_KEY_FILE: keyFile,
     FJMCP_MAX_SESSIONS: String(2 * options.sessions + 10),
+    // What is kept for clients that come back fills up for as long: the default would look like a leak.
+    FJMCP_MAX_STREAM_AGE: '30s',
     FJMCP_CHILD_SANDBOX: 'none',
     // Everybody here comes from one address, and asks more often than any client.
     FJMCP_RATE_LIMITS: 'off',

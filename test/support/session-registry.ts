@@ -146,6 +146,9 @@ export function testKeyring() {
   return createKeyring({ current: systemRandom(STORE_KEY_BYTES), random: systemRandom });
 }
 
+/** How long events are kept for a client that comes back. */
+export const STREAM_AGE_MS = 5 * 60_000;
+
 /** Calls that may wait in one session. */
 export const CALLS_MAX = 256;
 
@@ -155,6 +158,7 @@ export const STREAM_LIMITS = {
   ttlMs: 30 * 24 * HOUR_MS,
   requestTimeoutTotalMs: HOUR_MS,
   streamBufferBytesMax: 8 * 1024 * 1024,
+  streamAgeMsMax: STREAM_AGE_MS,
   callsMax: CALLS_MAX,
 };
 

@@ -161,6 +161,7 @@ export function testConfig(made: {
     maxBodyBytes: 4 * 1024 * 1024,
     maxMessageBytes: 32 * 1024 * 1024,
     maxStreamBufferBytes: 8 * 1024 * 1024,
+    maxStreamAgeMs: 5 * 60_000,
     maxChildBacklogBytes: 8 * 1024 * 1024,
     maxChildOutputBytes: 8 * 1024 * 1024,
     maxCallsPerSession: 256,

@@ -58,11 +58,28 @@ describe('the catalogue', () => {
       ...['create_repo_hook', 'edit_repo_hook', 'test_repo_hook', 'dispatch_workflow'],
       ...['create_branch_protection', 'edit_branch_protection', 'dismiss_pull_review'],
       ...['reset_issue_time', 'cancel_issue_stopwatch'],
+      ...['remove_team_member', 'remove_team_repo'],
     ];
     for (const name of weighed) expect(tool(name).scope).toBe('forgejo:delete');
     const deletes = catalogue.names.filter((name) => name.startsWith('delete_'));
     const lesser = deletes.filter((name) => tool(name).scope !== 'forgejo:delete');
     expect(lesser).toEqual(['delete_review_requests']);
+  });
+
+  it('takes for delete the arguments that overrule others or cannot be taken back, and no other', () => {
+    const raised = catalogue.names.flatMap((name) =>
+      tool(name).raisedBy.map((argument) => `${name} ${argument}`),
+    );
+    expect(raised.toSorted()).toEqual([
+      'edit_org visibility',
+      'merge_pull_request delete_branch_after_merge',
+      'merge_pull_request force_merge',
+    ]);
+    // Whatever else promises to force something would have to be weighed.
+    const forced = FORGEJO_MCP_TOOLS.flatMap(({ name, arguments: names }) =>
+      names.filter((one) => one.includes('force')).map((one) => `${name} ${one}`),
+    );
+    expect(forced).toEqual(['merge_pull_request force_merge']);
   });
 
   it('refuses files of the machine for the three tools that read them, and for no other', () => {

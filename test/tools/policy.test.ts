@@ -331,6 +331,7 @@ describe('the ceiling', () => {
     expect(decideCall(message, low, catalogue)).toEqual({
       kind: 'refused',
       reason: 'ceiling',
+      needed: 'forgejo:delete',
       detail: 'this needs forgejo:delete, and the administrator allows no more than forgejo:write',
     });
   });
