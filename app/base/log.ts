@@ -120,11 +120,12 @@ function describeError(error: unknown): unknown {
  * What looks like a credential wherever it stands: bearer and basic values, JWTs (Forgejo's tokens),
  * Forgejo's and our own prefixed tokens, and OAuth parameters of an address, a form or JSON (also
  * JSON that is quoted in JSON). A value after a scheme's name is long or has a digit, so that a
- * sentence about a "token endpoint" stays readable.
+ * sentence about a "token endpoint" stays readable. What begins like a JWT counts as one without its
+ * dots too: a pattern that goes on to look for them takes 20 ms for 4 KiB that a child has made up.
  */
 const CREDENTIALS = [
   /\b((?:bearer|basic|token)\s+)(?:[A-Za-z0-9._~+/=-]{20,}|(?=[A-Za-z._~+/=-]*\d)[A-Za-z0-9._~+/=-]{8,})/gi,
-  /\b(eyJ)[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]+){1,2}/g,
+  /\b(eyJ)[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]+){0,2}/g,
   /\b(gt[aor]_|fjmcp_(?:at|rt|ac|cs)_)[A-Za-z0-9_-]{6,}/g,
   /\b((?:code|state|token|access_token|refresh_token|code_verifier|client_secret|password)=)[^&\s"'\\]+/gi,
   /\b((?:access_token|refresh_token|id_token|code_verifier|client_secret|password)\\*"\s*:\s*\\*")[^"\\]+/gi,

@@ -73,6 +73,10 @@ function classify(value: unknown, text: string): Result<Message, MessageFault> {
     if (params !== undefined && (typeof params !== 'object' || params === null)) {
       return invalid('params must be an object', knownId);
     }
+    // Some readers would take it for a response, about which nobody decides.
+    if ('result' in value || 'error' in value) {
+      return invalid('a message with a method has neither a result nor an error', knownId);
+    }
     if (!('id' in value)) return ok({ kind: 'notification', method, params, text });
     if (knownId === null) return invalid('id must be a string or an integer', null);
     return ok({ kind: 'request', id: knownId, method, params, text });

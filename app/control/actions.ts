@@ -8,7 +8,6 @@ import type { Store } from '../store/store.ts';
 import { type ExamineParts, examine } from './examine.ts';
 import {
   type ControlFault,
-  type ControlFilter,
   type ControlQuestion,
   type ControlResults,
   type HandedOver,
@@ -74,7 +73,7 @@ export function createControlActions(options: ControlActionsOptions): ControlAct
 
 async function listSessions(
   { store, sessions }: ControlActionsOptions,
-  filter: ControlFilter,
+  filter: ListFilter,
 ): Promise<Shown<ShownSession>> {
   const rows = await store.listings.sessions(filter, ROWS_MAX + 1);
   const activity = sessions.activity();

@@ -1,5 +1,5 @@
 import type { Secret } from '../base/secret.ts';
-import type { AccountState } from '../store/accounts.ts';
+import type { ListedGrant, ListedSession, ListFilter } from '../store/listings.ts';
 
 /**
  * What a command and the running broker say to each other: one line of JSON each, the question
@@ -25,12 +25,6 @@ export const LONG_CONTROL_TIMEOUT_MS = 300_000;
 /** Length of the beginning of a session id's digest that logs and lists show. */
 export const SHORT_ID_LENGTH = 8;
 
-/** What a list is narrowed to. */
-export interface ControlFilter {
-  readonly login?: string | undefined;
-  readonly clientId?: string | undefined;
-}
-
 /** What is to end: one grant, one session, or all that a person has allowed. */
 export type RevokeTarget =
   | { readonly kind: 'grant'; readonly id: string }
@@ -38,8 +32,8 @@ export type RevokeTarget =
   | { readonly kind: 'login'; readonly login: string };
 
 export type ControlQuestion =
-  | { readonly action: 'sessions'; readonly filter: ControlFilter }
-  | { readonly action: 'grants'; readonly filter: ControlFilter }
+  | { readonly action: 'sessions'; readonly filter: ListFilter }
+  | { readonly action: 'grants'; readonly filter: ListFilter }
   | { readonly action: 'revoke'; readonly target: RevokeTarget }
   | { readonly action: 'rotate_key'; readonly key: Secret | undefined }
   | { readonly action: 'reload'; readonly handOver: boolean }
@@ -70,15 +64,8 @@ export interface HandedOver {
 export type HandOverAnswer = HandedOver | { readonly kind: 'released' };
 
 /** A session as it is shown; times are epoch milliseconds. */
-export interface ShownSession {
+export interface ShownSession extends Omit<ListedSession, 'idDigest'> {
   readonly id: string;
-  readonly login: string;
-  readonly clientId: string;
-  readonly clientName: string;
-  readonly grantId: string;
-  readonly protocolVersion: string;
-  readonly createdAt: number;
-  readonly lastUsedAt: number;
   /** Of its program; null while it has none. */
   readonly pid: number | null;
   readonly callsWaiting: number;
@@ -91,18 +78,11 @@ export interface ShownLimits {
 }
 
 /** A grant as it is shown; times are epoch milliseconds. */
-export interface ShownGrant {
-  readonly id: string;
-  readonly login: string;
-  readonly accountState: AccountState;
-  readonly clientId: string;
-  readonly clientName: string;
+export interface ShownGrant extends Omit<ListedGrant, 'permission'> {
   /** From the least to the most, apart by spaces. */
   readonly scope: string;
   /** null: given before people could choose, so it is everything. */
   readonly limits: ShownLimits | null;
-  readonly createdAt: number;
-  readonly lastUsedAt: number | null;
 }
 
 /** A list, and whether there is more than it holds. */

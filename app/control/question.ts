@@ -1,9 +1,9 @@
 import { err, ok, type Result } from '../base/result.ts';
 import { Secret } from '../base/secret.ts';
+import type { ListFilter } from '../store/listings.ts';
 import {
   CONTROL_VERSION,
   type ControlFault,
-  type ControlFilter,
   type ControlQuestion,
   type RevokeTarget,
   SHORT_ID_LENGTH,
@@ -40,7 +40,7 @@ export function readQuestion(line: string): Result<ControlQuestion, ControlFault
     : ok({ action, filter });
 }
 
-function readFilter(value: unknown): ControlFilter | undefined {
+function readFilter(value: unknown): ListFilter | undefined {
   const filter = asObject(value ?? {});
   if (filter === undefined) return undefined;
   const { login, clientId } = filter;

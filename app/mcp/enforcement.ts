@@ -187,7 +187,10 @@ function noList(id: RequestId): string {
   return errorText(id, RPC_ERROR.internalError, 'the program gave no list of tools');
 }
 
-/** One line for each refusal: who, with what, asked for which tool, and why not. No argument values. */
+/**
+ * One line for each refusal: who, with what, asked for which tool, and why not. Of the values of
+ * arguments only what it would touch, where that is the reason.
+ */
 function note(
   refusal: Decided & {
     readonly grant: BearerGrant;

@@ -20,6 +20,7 @@ export function openFailureResponse(
   switch (failure.kind) {
     case 'limit':
       return later(LIMIT_MESSAGES[failure.limit], LIMIT_RETRY_AFTER_S[failure.limit]);
+    case 'access_ended':
     case 'sign_in_again':
       return refuse(401, SIGN_IN_AGAIN.description, {
         'www-authenticate': challenge(SIGN_IN_AGAIN),

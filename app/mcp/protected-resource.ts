@@ -5,6 +5,7 @@ import type { Log } from '../base/log.ts';
 import { RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { RateLimits } from '../base/rate-limits.ts';
+import { err } from '../base/result.ts';
 import type { SessionRegistry } from '../session/registry.ts';
 import type { Store } from '../store/store.ts';
 import type { Catalogue } from '../tools/catalogue.ts';
@@ -86,7 +87,7 @@ export function protectedResource(options: ProtectedResourceOptions) {
     sessions: options.sessions,
     stillGranted: async (request) => {
       const checked = await check(request.headers);
-      return checked.ok ? undefined : refusalResponse(checked.error, challenge);
+      return checked.ok ? checked : err(refusalResponse(checked.error, challenge));
     },
     serverVersions: options.serverVersions,
     bodyBytesMax: options.bodyBytesMax,

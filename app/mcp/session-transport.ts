@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { type Message, type RequestId, RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
+import { ok, type Result } from '../base/result.ts';
 import type {
   CallRules,
   OwnedSession,
@@ -22,8 +23,8 @@ const BATCH_VERSION = '2025-03-26';
 
 export interface TransportParts {
   readonly sessions: Pick<SessionRegistry, 'open' | 'find'>;
-  /** The bearer check again; see `openSession`. */
-  readonly stillGranted: (request: Request) => Promise<Response | undefined>;
+  /** The bearer check again; an answer when it refuses now. */
+  readonly stillGranted: (request: Request) => Promise<Result<BearerGrant, Response>>;
   readonly challenge: Challenge;
   readonly enforcement: Enforcement;
   /** Protocol versions served. */
@@ -42,12 +43,19 @@ export interface Exchange {
 }
 
 /**
+ * How long the answer of the bearer check may be used. A body can be held back for as long as the
+ * reading of it may take, and the grant be ended or narrowed meanwhile.
+ */
+export const GRANT_FRESH_MS = 100;
+
+/**
  * POST: one JSON-RPC message (MCP 2025-11-25 transports, Sending Messages). `initialize` opens a
  * session, with a session header too: a client that lost its session may still send the old id, and
  * would otherwise never get out of it. Everything else needs one.
  */
 export async function postMessage(exchange: Exchange, parts: TransportParts): Promise<Response> {
   const { request } = exchange;
+  const startedAt = parts.clock.now();
   const read = await readMessage(request, parts);
   if (!read.ok) {
     if (read.error.kind === 'too_large') parts.metrics.limitsReached.inc({ limit: 'MAX_BODY' });
@@ -61,9 +69,13 @@ export async function postMessage(exchange: Exchange, parts: TransportParts): Pr
     if (message.kind === 'request' && message.method === 'initialize') {
       return await openSession(exchange, message, parts);
     }
-    const session = await findSession(exchange, id, parts);
+    const isFresh = parts.clock.now() - startedAt < GRANT_FRESH_MS;
+    const granted = isFresh ? ok(exchange.grant) : await parts.stillGranted(request);
+    if (!granted.ok) return granted.error;
+    const checked = { ...exchange, grant: granted.value };
+    const session = await findSession(checked, id, parts);
     if (session instanceof Response) return session;
-    return await takePosted(exchange, session, message, parts);
+    return await takePosted(checked, session, message, parts);
   } catch (error) {
     return rpcFailure(error, id, parts.log);
   }
@@ -108,19 +120,16 @@ export async function deleteSession(exchange: Exchange, parts: TransportParts): 
   }
 }
 
-/**
- * A body can be held back for as long as the reading of it may take, and the grant be ended
- * meanwhile: so the credentials are checked once more before a process is started.
- */
+/** Before a process is started, the credentials are checked once more however fast the body came. */
 async function openSession(
-  { request, grant, allowIdle }: Exchange,
+  { request, allowIdle }: Exchange,
   initialize: RequestMessage,
   parts: TransportParts,
 ): Promise<Response> {
-  const refused = await parts.stillGranted(request);
-  if (refused !== undefined) return refused;
+  const granted = await parts.stillGranted(request);
+  if (!granted.ok) return granted.error;
   allowIdle(NO_IDLE_LIMIT_S);
-  const opened = await parts.sessions.open(grant, initialize);
+  const opened = await parts.sessions.open(granted.value, initialize);
   allowIdle(CLIENT_PATIENCE_S);
   if (!opened.ok) return openFailureResponse(opened.error, initialize.id, parts.challenge);
   const { sessionId, answer, session } = opened.value;

@@ -7,10 +7,10 @@ import {
   resultText,
 } from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { CallGroup, type PostedCalls } from './call-group.ts';
+import { CallGroup, type PostedCalls, type Settled } from './call-group.ts';
 import type { Answer } from './calls.ts';
 import type { KeptRow } from './kept-row.ts';
-import type { Links } from './links.ts';
+import type { Link, Links } from './links.ts';
 import type { CallRules } from './owned-session.ts';
 import { looksRefused } from './refused-token.ts';
 import { changeBy, subscriptionRefusal } from './remembered.ts';
@@ -100,16 +100,25 @@ export class Conversation {
     link.router.ask(request, { idleMs, totalMs }, group).then(
       (outcome) => {
         this.#parts.uses.answered();
-        const settled = settledBy(shownBy(rules, request, outcome), request, link.why);
-        group.settle(settled);
+        group.settle(this.#settled(request, outcome, rules, link));
         if (outcome.kind === 'answered') this.#answered(request, outcome);
       },
-      (error: unknown) => {
-        this.#parts.log.error('session.call_failed', { err: error });
-        const text = errorText(request.id, RPC_ERROR.internalError, 'internal error');
-        group.settle({ text, silent: false });
-      },
+      (error: unknown) => group.settle(this.#failed(request, error)),
     );
+  }
+
+  /** A fault in showing what a child has made up is one of this call alone. */
+  #settled(request: RequestMessage, outcome: Answer, rules: CallRules, { why }: Link): Settled {
+    try {
+      return settledBy(shownBy(rules, request, outcome), request, why);
+    } catch (error) {
+      return this.#failed(request, error);
+    }
+  }
+
+  #failed({ id }: RequestMessage, error: unknown): Settled {
+    this.#parts.log.error('session.call_failed', { err: error });
+    return { text: errorText(id, RPC_ERROR.internalError, 'internal error'), silent: false };
   }
 
   #answered(request: RequestMessage, { text, failed }: { text: string; failed: boolean }): void {

@@ -1,4 +1,5 @@
 import { errorText, type RequestId, type RequestMessage, RPC_ERROR } from '../base/message.ts';
+import { nestedTooDeep } from '../base/nesting.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Answer } from './calls.ts';
 import type { ClientCapabilities } from './capabilities.ts';
@@ -9,11 +10,15 @@ export const HANDSHAKE_BYTES_MAX = 64 * 1024;
 
 /** The client's `initialize` params as they are kept. */
 export function handshakeOf(initialize: RequestMessage): Result<string, OpenFailure> {
-  const handshake = JSON.stringify(initialize.params ?? {});
+  const params = initialize.params ?? {};
+  const refused = (sentence: string): Result<never, OpenFailure> => {
+    const answer = errorText(initialize.id, RPC_ERROR.invalidParams, sentence);
+    return err({ kind: 'refused', answer });
+  };
+  if (nestedTooDeep(params)) return refused('the params of initialize are nested too deeply');
+  const handshake = JSON.stringify(params);
   if (Buffer.byteLength(handshake) <= HANDSHAKE_BYTES_MAX) return ok(handshake);
-  const sentence = `the params of initialize have more than ${HANDSHAKE_BYTES_MAX} bytes`;
-  const answer = errorText(initialize.id, RPC_ERROR.invalidParams, sentence);
-  return err({ kind: 'refused', answer });
+  return refused(`the params of initialize have more than ${HANDSHAKE_BYTES_MAX} bytes`);
 }
 
 /**
@@ -59,6 +64,9 @@ export function readOpening(
     case 'answered': {
       if (answer.failed) return err({ kind: 'refused', answer: answer.text });
       const result = JSON.parse(answer.text).result;
+      if (nestedTooDeep(result)) {
+        return err({ kind: 'child_failed', detail: 'the program nests its answer too deeply' });
+      }
       const version = result?.protocolVersion;
       const protocolVersion = serverVersions.find((served) => served === version);
       // A version that we do not know is a protocol that we cannot carry (MCP lifecycle).

@@ -116,6 +116,10 @@ export class Links {
       }
       if (attached.ok) this.#link(router, attached.value);
       return attached;
+    } catch (error) {
+      // Nobody else knows of it yet.
+      await attempt.child?.stop('handshake_failed');
+      throw error;
     } finally {
       this.#attempts.delete(attempt);
       this.#parts.onChange();

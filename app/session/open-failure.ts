@@ -7,8 +7,10 @@ export type SessionLimit = 'MAX_SESSIONS' | 'MAX_SESSIONS_PER_USER' | 'SPAWN_CON
 /** Why there is no session now. Each `detail` is for the log, and may name paths. */
 export type OpenFailure =
   | { readonly kind: 'limit'; readonly limit: SessionLimit }
-  /** The account's upstream token is refused, or the grant ended meanwhile. */
+  /** The account's upstream token is refused. */
   | { readonly kind: 'sign_in_again' }
+  /** The grant ended meanwhile, or all of its account: that says nothing of the upstream token. */
+  | { readonly kind: 'access_ended' }
   | { readonly kind: 'forge_away'; readonly detail: string }
   /** The child's program is not there. */
   | { readonly kind: 'program'; readonly detail: string }

@@ -22,11 +22,18 @@ export interface OpeningParts {
   readonly onRemoved: (sessions: readonly Digest[]) => void;
 }
 
-/** Starts the first child, opens the protocol and writes the row; resolves with the child's answer. */
+export interface Opened {
+  /** The child's, to `initialize`. */
+  readonly answer: string;
+  /** JSON text of the client's params, which further children are told too. */
+  readonly handshake: string;
+}
+
+/** Starts the first child, opens the protocol and writes the row. */
 export async function openSession(
   initialize: RequestMessage,
   parts: OpeningParts,
-): Promise<Result<string, OpenFailure>> {
+): Promise<Result<Opened, OpenFailure>> {
   const { links, row, streams, owner, log } = parts;
   const { id, params } = initialize;
   const refused = (failure: OpenFailure): Result<never, OpenFailure> => {
@@ -48,5 +55,5 @@ export async function openSession(
   streams.protocolVersion = protocolVersion;
   const { login, clientId, grantId } = owner;
   log.info('session.opened', { login, client: clientId, grant: grantId, protocolVersion });
-  return ok(answer);
+  return ok({ answer, handshake: handshake.value });
 }

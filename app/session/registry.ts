@@ -8,8 +8,9 @@ import { createEventIds } from './event-id.ts';
 import type { OpenFailure } from './open-failure.ts';
 import type { OwnedSession, SessionOwner } from './owned-session.ts';
 import { createRenewal, type RenewalParts } from './renewal.ts';
-import type { Session, SessionParts } from './session.ts';
+import type { Session } from './session.ts';
 import { createSessionMap } from './session-map.ts';
+import type { SessionParts } from './session-parts.ts';
 
 export type { RequestMessage } from '../base/message.ts';
 export type { PostedCalls } from './call-group.ts';

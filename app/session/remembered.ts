@@ -7,6 +7,11 @@ export const SUBSCRIPTIONS_MAX = 256;
 /** Characters of the URI of a subscription. */
 export const SUBSCRIPTION_URI_MAX = 2048;
 
+/** MCP logging, Log Levels. Children may take any text, and a row is no place for it. */
+const LOG_LEVELS: ReadonlySet<unknown> = new Set([
+  ...['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'],
+]);
+
 /** What a request that the child has granted changes in the session; undefined for nothing. */
 export function changeBy(
   { method, params }: RequestMessage,
@@ -15,7 +20,7 @@ export function changeBy(
   const { level, uri } = (params ?? {}) as { readonly level?: unknown; readonly uri?: unknown };
   switch (method) {
     case 'logging/setLevel':
-      return typeof level === 'string' ? { logLevel: level } : undefined;
+      return typeof level === 'string' && LOG_LEVELS.has(level) ? { logLevel: level } : undefined;
     case 'resources/subscribe':
       if (typeof uri !== 'string' || subscriptions.includes(uri)) return undefined;
       return { subscriptions: [...subscriptions, uri] };

@@ -96,6 +96,7 @@ export function openFailureOf(why: StopReason): OpenFailure {
       return { kind: 'stopping' };
     case 'grant_ended':
     case 'account_ended':
+      return { kind: 'access_ended' };
     case 'signed_out':
       return { kind: 'sign_in_again' };
     case 'closed':

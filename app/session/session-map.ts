@@ -6,7 +6,8 @@ import type { OpenFailure, SessionLimit } from './open-failure.ts';
 import type { SessionOwner } from './owned-session.ts';
 import type { Renewal } from './renewal.ts';
 import { sessionInTheWay } from './room.ts';
-import { Session, type SessionParts } from './session.ts';
+import { Session } from './session.ts';
+import type { SessionParts } from './session-parts.ts';
 
 /** The sessions in memory; the store has all. */
 export interface SessionMap {

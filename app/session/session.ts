@@ -18,8 +18,6 @@ import { createLinks, type SessionHooks, type SessionParts } from './session-par
 import { type Listening, Streams } from './streams.ts';
 import { Uses } from './uses.ts';
 
-export type { SessionHooks, SessionParts } from './session-parts.ts';
-
 type State =
   | { readonly kind: 'opening' }
   | { readonly kind: 'ready' }
@@ -90,9 +88,8 @@ export class Session implements OwnedSession {
 
   /** Whether a request may find it: opened, and not ended but with the broker. */
   get usable(): boolean {
-    const { kind } = this.#state;
     if (this.#state.kind === 'ended') return this.#state.why === 'stopping';
-    return kind === 'ready' || kind === 'draining';
+    return this.#state.kind !== 'opening';
   }
 
   get occupied(): boolean {
@@ -131,7 +128,6 @@ export class Session implements OwnedSession {
    * be called once. After a failure, and when it rejects with a `StoreError`, nothing is left.
    */
   async open(initialize: RequestMessage): Promise<Result<string, OpenFailure>> {
-    this.#handshake = JSON.stringify(initialize.params ?? {});
     const [links, row, streams] = [this.#links, this.#row, this.#streams];
     try {
       const opened = await openSession(initialize, {
@@ -144,8 +140,12 @@ export class Session implements OwnedSession {
           return openFailureOf(this.#state.why);
         },
       });
-      if (!opened.ok) await this.#failed(opened.error, 'not_opened');
-      else if (this.#state.kind === 'opening') this.#state = { kind: 'ready' };
+      if (opened.ok) {
+        this.#handshake = opened.value.handshake;
+        if (this.#state.kind === 'opening') this.#state = { kind: 'ready' };
+        return ok(opened.value.answer);
+      }
+      await this.#failed(opened.error, 'not_opened');
       return opened;
     } catch (error) {
       await this.finish('not_opened');
@@ -198,8 +198,11 @@ export class Session implements OwnedSession {
     return this.#streams.listen(lastEventId);
   }
 
-  end(reason: string): Promise<void> {
-    return this.finish('closed', reason);
+  async end(reason: string): Promise<void> {
+    const isLeft = this.#state.kind === 'ended' && this.usable;
+    await this.finish('closed', reason);
+    // The next broker, which has not heard of this, would go on with it.
+    if (isLeft) await this.#row.delete();
   }
 
   /** Takes no more calls, lets those under way be answered for `drainMs`, and ends. */

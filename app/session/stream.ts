@@ -136,7 +136,8 @@ export class Stream implements KeepingStream {
     this.#reader?.end('ended');
     const [oldest] = this.#events.keys();
     const reader = new Reader({
-      from: Math.max(sequence, (oldest ?? 1) - 1),
+      // Behind what was dropped, also when nothing is left: it would wait for that for ever.
+      from: Math.max(sequence, (oldest ?? this.#lastSequence + 1) - 1),
       primes,
       after: (taken) => this.#events.get(taken + 1),
       taken: (event) => this.#taken(event),

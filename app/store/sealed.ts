@@ -1,5 +1,4 @@
 import { SealError } from '../base/keyring.ts';
-import { Secret } from '../base/secret.ts';
 import { letOthersRun } from './let-others-run.ts';
 import type { StoreContext } from './store-context.ts';
 
@@ -132,8 +131,7 @@ function createCheckReseal(context: StoreContext): () => void {
   const at = place(KEY_CHECK.subject, KEY_CHECK.column);
   return () => {
     const sealed = get.get()?.value;
-    if (sealed !== undefined)
-      put.run(keyring.seal(new Secret(keyring.open(sealed, at).reveal()), at));
+    if (sealed !== undefined) put.run(keyring.seal(keyring.open(sealed, at), at));
   };
 }
 

@@ -1,3 +1,4 @@
+import { nestedTooDeep } from '../base/nesting.ts';
 import type { Catalogue } from './catalogue.ts';
 import { type Permission, serializePermission } from './permission.ts';
 import { toolAllowed } from './policy.ts';
@@ -7,8 +8,9 @@ import type { Tool } from './tool.ts';
 export interface Overlay {
   /**
    * The JSON text of a child's result as this permission lets it be seen: the tools that may be called,
-   * each with its title and true annotations, by name. undefined when it is no list of tools. Built
-   * once for each list, catalogue and permission.
+   * each with its title and true annotations, by name. undefined when it is no list of tools, or one
+   * that is nested beyond all reason. Built once for each list, catalogue and permission, unless it
+   * has more than `KEPT_CHARACTERS_MAX`.
    */
   shown(resultText: string, permission: Permission): string | undefined;
 }
@@ -18,6 +20,9 @@ const LISTS_MAX = 4;
 
 /** Permissions for which a list is kept; forgejo-mcp's has about 100 KB. */
 const SHOWN_MAX = 32;
+
+/** Characters of a list that is kept: ten times what forgejo-mcp has, and far less than a child may say. */
+export const KEPT_CHARACTERS_MAX = 1024 * 1024;
 
 /** `onUnreviewed` is told each tool of a list that the catalogue does not know. */
 export function createOverlay(options: {
@@ -36,6 +41,7 @@ export function createOverlay(options: {
   };
   return {
     shown(resultText, permission) {
+      if (resultText.length > KEPT_CHARACTERS_MAX) return build(resultText, permission, options);
       const key = serializePermission(permission);
       const { shown } = listOf(resultText);
       const known = shown.get(key);
@@ -60,6 +66,7 @@ function build(
 ): string | undefined {
   const result: unknown = JSON.parse(resultText);
   if (!isObject(result) || !Array.isArray(result.tools)) return undefined;
+  if (nestedTooDeep(result)) return undefined;
   const shown: Described[] = [];
   for (const described of result.tools.filter(isDescribed)) {
     const tool = catalogue.find(described.name);

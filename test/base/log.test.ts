@@ -81,6 +81,7 @@ describe('scrubbing', () => {
       'token ',
       'eyJ',
       'eyJaaaaaa.',
+      'eyJaaaaaa-',
       'fjmcp_at_',
       'code=',
       '"access_token":"',

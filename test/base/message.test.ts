@@ -39,6 +39,9 @@ describe('JSON-RPC messages', () => {
     ['{"jsonrpc":"2.0","id":9007199254740993,"method":"a"}', null],
     ['{"jsonrpc":"2.0","id":1}', 1],
     ['{"jsonrpc":"2.0","id":1,"result":{},"error":{}}', 1],
+    ['{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}', 1],
+    ['{"jsonrpc":"2.0","id":1,"method":"ping","error":{}}', 1],
+    ['{"jsonrpc":"2.0","method":"notifications/initialized","result":{}}', null],
     ['{"jsonrpc":"2.0","id":null,"result":{}}', null],
     ['{"jsonrpc":"2.0","result":{}}', null],
   ] as const)('T29: refuses %s, and keeps an id that can be read', (text, id) => {

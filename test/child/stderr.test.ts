@@ -48,6 +48,17 @@ describe("a child's stderr (MCP transports, stdio)", () => {
     expect(lines()[0]).toEndWith('[cut]');
   });
 
+  it('P5: takes time in proportion to a line that it cuts, however that was built', () => {
+    const { clock, lines, write } = setUp();
+    const line = `${'x'.repeat(STDERR_LINE_BYTES_MAX - 1)} rest\n`;
+    // A quadratic expression would need half a minute, and the runner's time-out would tell.
+    for (let times = 0; times < 1500; times += 1) {
+      write(line);
+      clock.advance(1000);
+    }
+    expect(lines()).toHaveLength(1500);
+  }, 10_000);
+
   it('P5: logs a line of exactly the limit whole and cuts the one beyond', () => {
     const { lines, write } = setUp();
     write(`${'-'.repeat(STDERR_LINE_BYTES_MAX - 1)}!\n`);

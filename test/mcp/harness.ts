@@ -5,6 +5,7 @@ import { createMetrics } from '../../app/base/metrics.ts';
 import type { RateLimits } from '../../app/base/rate-limits.ts';
 import { err, ok, type Result } from '../../app/base/result.ts';
 import { type Digest, digestOf } from '../../app/base/secret.ts';
+import type { BearerGrant } from '../../app/mcp/bearer.ts';
 import { createEnforcement } from '../../app/mcp/enforcement.ts';
 import { protectedResource } from '../../app/mcp/protected-resource.ts';
 import type { TransportParts } from '../../app/mcp/session-transport.ts';
@@ -265,7 +266,7 @@ export function resourceUnderTest(
       ...{ catalogue: reviewedCatalogue(), ceiling: () => 'forgejo:delete', challenge },
       ...{ stepUp: createStepUp({ clock }), log: silentLog, metrics },
     }),
-    stillGranted: () => Promise.resolve(undefined),
+    stillGranted: () => Promise.resolve(ok({} as BearerGrant)),
     challenge,
     serverVersions: VERSIONS,
     bodyBytesMax: 1024,

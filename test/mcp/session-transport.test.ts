@@ -2,7 +2,7 @@ import { describe, expect, it } from 'bun:test';
 import { resultText } from '../../app/base/message.ts';
 import { err } from '../../app/base/result.ts';
 import type { BearerGrant } from '../../app/mcp/bearer.ts';
-import { postMessage } from '../../app/mcp/session-transport.ts';
+import { GRANT_FRESH_MS, postMessage } from '../../app/mcp/session-transport.ts';
 import type { OpenFailure } from '../../app/session/registry.ts';
 import { StoreError } from '../../app/store/store-error.ts';
 import {
@@ -125,6 +125,36 @@ describe('initialize', () => {
     expect(sessions.found).toEqual([]);
   });
 
+  it('B5: does nothing in a session either for a grant that ended while the body was held back', async () => {
+    const changes = [
+      { change: { grantEnded: true }, heldForMs: GRANT_FRESH_MS, status: 401, called: 0 },
+      { change: { scope: 'forgejo:read' }, heldForMs: GRANT_FRESH_MS, status: 403, called: 0 },
+      { change: {}, heldForMs: GRANT_FRESH_MS, status: 200, called: 1 },
+      { change: { scope: 'forgejo:read' }, heldForMs: GRANT_FRESH_MS - 1, status: 200, called: 1 },
+    ];
+    for (const { change, heldForMs, status, called } of changes) {
+      const { send, store, clock, alice } = resourceUnderTest();
+      const params = { name: 'nobody_has_reviewed_it' };
+      const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params };
+      const held = Promise.withResolvers<void>();
+      const body = new ReadableStream<Uint8Array>({
+        async start(controller) {
+          await held.promise;
+          controller.enqueue(new TextEncoder().encode(JSON.stringify(call)));
+          controller.close();
+        },
+      });
+      const answering = send(undefined, { ...SESSION, body });
+      await Bun.sleep(0);
+      expect(store.lookups).toBe(1);
+      store.put(ALICE, change);
+      clock.advance(heldForMs);
+      held.resolve();
+      expect((await answering).status).toBe(status);
+      expect(alice.calls).toHaveLength(called);
+    }
+  });
+
   it('B5: checks the token again after a body that was held back', async () => {
     const { send, store, sessions } = resourceUnderTest();
     const body = new ReadableStream<Uint8Array>(
@@ -163,6 +193,7 @@ describe('initialize', () => {
     { failure: { kind: 'program', detail: '/opt/secret-path' }, status: 502, retryAfter: null },
     { failure: { kind: 'child_failed', detail: 'exit 3' }, status: 502, retryAfter: null },
     { failure: { kind: 'sign_in_again' }, status: 401, retryAfter: null },
+    { failure: { kind: 'access_ended' }, status: 401, retryAfter: null },
   ];
   for (const { failure, status, retryAfter } of failures) {
     const what = 'limit' in failure ? failure.limit : failure.kind;

@@ -9,6 +9,7 @@ import {
   opened,
   owner,
   request,
+  requestFrom,
   settled,
 } from '../support/session-registry.ts';
 
@@ -165,7 +166,38 @@ describe('a session that does not open', () => {
     const exact = request('initialize', 5, params(HANDSHAKE_BYTES_MAX - fixed));
     expect((await registry.open(owner(), exact)).ok).toBe(true);
   });
+
+  it('leaves nothing of a handshake that is nested beyond all reason', async () => {
+    const { registry, supervisor } = bench();
+    const text = `{"jsonrpc":"2.0","id":5,"method":"initialize","params":${nested('{}')}}`;
+    const result = await registry.open(owner(), requestFrom(text));
+    if (result.ok || result.error.kind !== 'refused') throw new Error('it opened');
+    expect(JSON.parse(result.error.answer)).toMatchObject({ id: 5, error: { code: -32602 } });
+    expect(supervisor.children).toHaveLength(0);
+    expect(registry.activity().size).toBe(0);
+  });
+
+  it('leaves no process of a program that nests its answer beyond all reason', async () => {
+    const { registry, supervisor } = bench({
+      script: (child) => {
+        const result = `{"protocolVersion":"2025-11-25","capabilities":${nested('{}')}}`;
+        child.says(`{"jsonrpc":"2.0","id":${child.messages[0]?.id},"result":${result}}`);
+      },
+    });
+    expect(await registry.open(owner(), initialize())).toMatchObject({
+      ok: false,
+      error: { kind: 'child_failed' },
+    });
+    expect(supervisor.last.stopReason).toBe('handshake_failed');
+    expect(registry.activity().size).toBe(0);
+  });
 });
+
+/** Deep enough that what walks down a value would throw. */
+function nested(inner: string): string {
+  const depth = 200_000;
+  return `${'{"a":'.repeat(depth)}${inner}${'}'.repeat(depth)}`;
+}
 
 describe('a session that is ended while it opens', () => {
   it('starts no child when its grant ended while the token was fetched', async () => {
@@ -175,7 +207,7 @@ describe('a session that is ended while it opens', () => {
     const opening = registry.open(owner(), initialize());
     await registry.endGrant('grant-1', 'revoked');
     // The client is answered at once, however slow the forge is.
-    expect(await opening).toEqual({ ok: false, error: { kind: 'sign_in_again' } });
+    expect(await opening).toEqual({ ok: false, error: { kind: 'access_ended' } });
     gate.resolve();
     await settled();
     expect(supervisor.children).toHaveLength(0);
@@ -187,7 +219,7 @@ describe('a session that is ended while it opens', () => {
     await settled();
     await registry.endGrant('grant-1', 'revoked');
     expect(supervisor.last.stopReason).toBe('grant_ended');
-    expect(await opening).toEqual({ ok: false, error: { kind: 'sign_in_again' } });
+    expect(await opening).toEqual({ ok: false, error: { kind: 'access_ended' } });
     expect(forge.probes).toBe(0);
   });
 
@@ -200,7 +232,7 @@ describe('a session that is ended while it opens', () => {
     const ended = registry.endGrant('grant-1', 'revoked');
     gate.resolve();
     await ended;
-    expect(await opening).toEqual({ ok: false, error: { kind: 'sign_in_again' } });
+    expect(await opening).toEqual({ ok: false, error: { kind: 'access_ended' } });
     expect(sessions.rows.size).toBe(0);
     expect(supervisor.last.stopReason).toBe('grant_ended');
   });

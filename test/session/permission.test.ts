@@ -74,6 +74,18 @@ describe('a client that may do something else than before', () => {
 });
 
 describe('the rules of a call', () => {
+  it('answer it with an error of its own when they cannot show what the child has said', async () => {
+    const { session, child } = await talk({ script: TOOLS });
+    const posted = session.call(request('tools/list', 7), true, {
+      refusal: () => undefined,
+      shown: () => {
+        throw new RangeError('too deep');
+      },
+    });
+    child.answers({ tools: [] });
+    expect(JSON.parse(await posted.answer)).toMatchObject({ id: 7, error: { code: -32603 } });
+  });
+
   it('keep a refused request from the child, and answer it at once', async () => {
     const { session, child } = await talk({ script: TOOLS });
     const sent = child.sent.length;

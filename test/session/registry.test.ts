@@ -12,6 +12,17 @@ import {
   settled,
 } from '../support/session-registry.ts';
 
+describe('a session that its client ends while the broker stops', () => {
+  it('is not there for the next one', async () => {
+    const { registry, sessions } = bench();
+    const { session } = await opened(registry);
+    await registry.stop();
+    expect(sessions.rows.size).toBe(1);
+    await session.end('the client ended it');
+    expect(sessions.rows.size).toBe(0);
+  });
+});
+
 describe('who finds a session', () => {
   it('[ContextForge #1078/#5043] finds none of another account, whatever else is the same', async () => {
     const { registry } = bench();
@@ -101,6 +112,28 @@ describe('the end of a session', () => {
       reason: 'grant_ended',
       detail: 'refresh_reuse',
     });
+  });
+
+  it('comes to one that only opens, or begins another child, without a word to the other clients', async () => {
+    for (const heir of [undefined, 'grant-3']) {
+      const { registry, supervisor, sessions, forge } = bench();
+      await opened(registry, owner(1, 'client-2', 'grant-2'));
+      const { session } = await opened(registry, owner(1, 'client-1', 'grant-1'));
+      supervisor.last.exit(1);
+      await settled();
+      const gate = Promise.withResolvers<void>();
+      forge.gate = gate.promise;
+      const attaching = session.attach();
+      const opening = registry.open(owner(1, 'client-1', 'grant-1'), initialize());
+      await settled();
+      sessions.heir = heir;
+      await registry.endGrant('grant-1', 'revoked');
+      const ended = { ok: false, error: { kind: 'access_ended' } } as const;
+      expect(await Promise.all([attaching, opening])).toEqual([ended, ended]);
+      gate.resolve();
+      await settled();
+      expect(supervisor.children[0]?.stopReason).toBeUndefined();
+    }
   });
 
   it('comes with the end of its account, and not of another account', async () => {

@@ -131,7 +131,7 @@ describe('room at MAX_SESSIONS', () => {
     await settled();
     await registry.endGrant('grant-2', 'revoked');
     first.exit(0, 'evicted');
-    expect(await next).toMatchObject({ error: { kind: 'sign_in_again' } });
+    expect(await next).toMatchObject({ error: { kind: 'access_ended' } });
     expect(supervisor.children).toHaveLength(1);
     expect(registry.count).toBe(0);
   });
@@ -219,7 +219,7 @@ describe('the start of children', () => {
     await settled();
     await registry.endGrant('grant-2', 'revoked');
     opens(supervisor.last);
-    expect(await waiting).toMatchObject({ error: { kind: 'sign_in_again' } });
+    expect(await waiting).toMatchObject({ error: { kind: 'access_ended' } });
     expect(supervisor.children).toHaveLength(1);
   });
 

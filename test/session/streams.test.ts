@@ -98,6 +98,32 @@ describe('event ids (MCP transports, Resumability)', () => {
   });
 });
 
+describe('events that were dropped before anybody took them', () => {
+  it('T16: leave the listening stream open to what comes afterwards', () => {
+    const { clock, streams } = setUp({ version: '2025-06-18' });
+    streams.listening.push('nobody listens');
+    clock.advance(EVENT_KEPT_MS);
+    const source = listen(streams);
+    streams.listening.push('heard');
+    expect(dataOf(source)).toEqual(['heard']);
+  });
+
+  it('T16: leave a stream that is resumed open to its answer', () => {
+    const { clock, streams, resume } = setUp({ version: '2025-06-18' });
+    const stream = streams.open([1]);
+    const first = stream.read();
+    stream.push('one');
+    const [event] = take(first);
+    first.close();
+    stream.push('lost');
+    clock.advance(EVENT_KEPT_MS);
+    const source = resume(event?.id ?? '');
+    stream.push('answer', true);
+    expect(dataOf(source)).toEqual(['answer']);
+    expect((source as EventSource).state).toBe('ended');
+  });
+});
+
 describe('the first event', () => {
   it('T9, T10: only tells an id and when to come back, since 2025-11-25', () => {
     const { streams } = setUp();

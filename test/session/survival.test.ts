@@ -88,6 +88,19 @@ describe('a session without a child (MCP stdio, Unexpected Termination)', () => 
     ]);
   });
 
+  it('remembers no log level that MCP does not know, whatever the child says to it', async () => {
+    const { session, child, sessions } = await talk();
+    const set = async (level: string) => {
+      const { answer } = session.call(request('logging/setLevel', 1, { level }));
+      child.answers({}, 'logging/setLevel');
+      await answer;
+      return [...sessions.rows.values()][0]?.logLevel;
+    };
+    expect(await set('x'.repeat(1_000_000))).toBeNull();
+    for (const level of ['debug', 'emergency']) expect(await set(level)).toBe(level);
+    expect(await set('Debug')).toBe('emergency');
+  });
+
   it('remembers SUBSCRIPTIONS_MAX subscriptions and refuses one more', async () => {
     const { session, child } = await talk();
     const subscribe = async (n: number) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'bun:test';
-import { createOverlay } from '../../app/tools/overlay.ts';
+import { createOverlay, KEPT_CHARACTERS_MAX } from '../../app/tools/overlay.ts';
 import { EVERYTHING, type Permission } from '../../app/tools/permission.ts';
 import { forgejoMcpList } from '../fixture/forgejo-mcp-tools.ts';
 import { reviewedCatalogue } from '../support/catalogue.ts';
@@ -29,6 +29,27 @@ function overlay() {
 }
 
 const named = (tools: readonly Shown[], name: string) => tools.find((tool) => tool.name === name);
+
+describe('a list that a child has made up', () => {
+  it('is none when it is nested beyond all reason', () => {
+    const deep = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
+    const { made } = overlay();
+    const list = (schema: string) => `{"tools":[{"name":"x","inputSchema":${schema}}]}`;
+    expect(made.shown(list('{"a":{}}'), EVERYTHING)).toBeDefined();
+    expect(made.shown(list(deep), EVERYTHING)).toBeUndefined();
+  });
+
+  it('is kept up to KEPT_CHARACTERS_MAX, and built anew each time beyond', () => {
+    const { made, unreviewed } = overlay();
+    const before = '{"tools":[{"name":"x"}],"_meta":{"x":"';
+    const list = (length: number) => `${before.padEnd(length - 3, 'x')}"}}`;
+    for (let times = 0; times < 3; times += 1) made.shown(list(KEPT_CHARACTERS_MAX), EVERYTHING);
+    expect(unreviewed).toEqual(['x']);
+    for (let times = 0; times < 3; times += 1)
+      made.shown(list(KEPT_CHARACTERS_MAX + 1), EVERYTHING);
+    expect(unreviewed).toHaveLength(4);
+  });
+});
 
 describe('the list of tools', () => {
   it('says truly what each tool does', () => {
