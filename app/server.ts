@@ -1,5 +1,6 @@
 import { type AnyElysia, Elysia } from 'elysia';
 import type { ClientAddresses } from './http/client-address.ts';
+import { drainBody } from './http/drain-body.ts';
 import { type ErrorBoundaryOptions, errorBoundary } from './http/error-boundary.ts';
 import { hostGuard } from './http/host-guard.ts';
 import { type RequestLogOptions, requestLog } from './http/request-log.ts';
@@ -57,6 +58,7 @@ export function createServer(parts: ServerParts) {
     })
     .use(errorBoundary(parts.boundary))
     .use(requestLog(parts.requestLog))
+    .use(drainBody(parts.requestLog))
     .use(hostGuard({ publicOrigin: parts.publicOrigin }))
     .use(routes())
     .use(parts.apiReference(routes));
