@@ -102,7 +102,7 @@ describe('events that were dropped before anybody took them', () => {
   it('T16: leave the listening stream open to what comes afterwards', () => {
     const { clock, streams } = setUp({ version: '2025-06-18' });
     streams.listening.push('nobody listens');
-    clock.advance(EVENT_KEPT_MS);
+    clock.advance(STREAM_AGE_MS);
     const source = listen(streams);
     streams.listening.push('heard');
     expect(dataOf(source)).toEqual(['heard']);
@@ -116,7 +116,7 @@ describe('events that were dropped before anybody took them', () => {
     const [event] = take(first);
     first.close();
     stream.push('lost');
-    clock.advance(EVENT_KEPT_MS);
+    clock.advance(STREAM_AGE_MS);
     const source = resume(event?.id ?? '');
     stream.push('answer', true);
     expect(dataOf(source)).toEqual(['answer']);
