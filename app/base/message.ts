@@ -25,6 +25,8 @@ export type Message =
       readonly method: string;
       readonly params: unknown;
       readonly text: string;
+      /** No member stands twice in it, at any depth. Not set: nobody has looked. */
+      readonly unambiguous?: boolean;
     }
   | {
       readonly kind: 'notification';

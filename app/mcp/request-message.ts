@@ -69,7 +69,7 @@ function messageOf(text: string): Result<Message, MessageRefusal> {
     const fault = parsed.error;
     return err(fault.kind === 'parse' ? { kind: 'not_json' } : fault);
   }
-  if (isPlain(parsed.value)) return ok(parsed.value);
+  if (isPlain(parsed.value)) return ok({ ...parsed.value, unambiguous: true });
   const member = ambiguousMember(memberNames(text), MEMBERS);
   if (member === undefined) return ok(parsed.value);
   // No id: which of two it is, is the question.

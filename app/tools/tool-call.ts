@@ -14,6 +14,8 @@ export interface CallMessage {
   readonly id?: unknown;
   readonly params: unknown;
   readonly text: string;
+  /** Its reader has seen that no member stands twice in it. */
+  readonly unambiguous?: boolean;
 }
 
 /**
@@ -26,7 +28,8 @@ export function readToolCall(message: CallMessage): Result<ToolCall, string> {
   const { name, arguments: given = {} } = params;
   if (typeof name !== 'string') return err('the name of the tool must be a string');
   if (!isObject(given) && given !== null) return err('arguments must be an object');
-  if (standsTwice(message)) return err('a member stands twice in it');
+  if (message.unambiguous !== true && standsTwice(message))
+    return err('a member stands twice in it');
   const member = ambiguousMember(Object.keys(params), MEMBERS);
   if (member !== undefined) return err(`the member "${member}" is ambiguous`);
   return ok({ name, arguments: given ?? {} });

@@ -73,8 +73,10 @@ describeWith(appliance, 'the one command on a fresh Debian 12', () => {
     const { code, stdout, stderr } = await machine.shell('fjmcp-broker doctor --json --login -', {
       stdin: login,
     });
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain('tools/list');
+    const { findings } = JSON.parse(stdout) as { findings: { check: string; status: string }[] };
+    const faults = findings.filter(({ status }) => status === 'fault');
+    expect({ faults, code, stderr }).toEqual({ faults: [], code: 0, stderr: '' });
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'sign-in', status: 'fine' }));
   });
 
   it('tells all of it in the journal, and no secret', async () => {
