@@ -1,7 +1,7 @@
 import type { AnyElysia } from 'elysia';
 import { type Clock, within } from '../base/clock.ts';
 
-/** More than a body may have that is read; what is longer was never going to be. */
+/** What says that it is longer, or turns out to be, is not waited for: the proxy has its own limit. */
 const DRAINED_BYTES_MAX = 16 * 1024 * 1024;
 
 /** How long an answer waits for a body that nobody wants. */
@@ -31,7 +31,8 @@ function mayBeUnread(request: Request): boolean {
 }
 
 async function drain(request: Request): Promise<void> {
-  if (request.body === null) return;
+  const declared = Number(request.headers.get('content-length') ?? 0);
+  if (declared > DRAINED_BYTES_MAX || request.body === null) return;
   try {
     let byteCount = 0;
     for await (const chunk of request.body) {

@@ -48,6 +48,14 @@ describe('a body that a refusal has left unread', () => {
     expect(state.sent).toBeLessThan(20);
   });
 
+  it('is not waited for when it says that it is larger', async () => {
+    const { app } = refusing();
+    const body = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => undefined) });
+    const headers = { 'content-length': String(16 * 1024 * 1024 + 1) };
+    const request = new Request('http://127.0.0.1/refused', { method: 'POST', body, headers });
+    expect((await app.handle(request)).status).toBe(401);
+  });
+
   it('is given up when it does not come', async () => {
     const { app, clock } = refusing();
     const body = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => undefined) });
