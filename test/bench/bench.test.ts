@@ -216,7 +216,7 @@ describe('bun run bench', () => {
       const folder = mkdtempSync(join(tmpdir(), 'fjmcp-bench-'));
       const json = join(folder, 'figures.json');
       const flags = ['--seconds', '0.2', '--warmup', '0.1', '--rounds', '1', '--sessions', '1,3'];
-      flags.push('--busy', '2');
+      flags.push('--busy', '2', '--token-rows', '50');
       const bench = Bun.spawn([process.execPath, MAIN, ...flags, '--json', json], {
         stdout: 'pipe',
         stderr: 'ignore',

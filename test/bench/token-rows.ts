@@ -26,7 +26,8 @@ async function writeRows(path: string, count: number): Promise<void> {
     .get();
   if (model === null) throw new Error('there is no connection to copy');
   const grant = database.query(
-    'INSERT INTO grants SELECT $id, account_id, client_id, scope, resource, created_at, NULL, NULL, NULL FROM grants WHERE id = $model',
+    `INSERT INTO grants (id, account_id, client_id, scope, resource, created_at)
+     SELECT $id, account_id, client_id, scope, resource, created_at FROM grants WHERE id = $model`,
   );
   const refresh = database.query(
     'INSERT INTO refresh_tokens VALUES ($digest, $grant, NULL, NULL, 1, $now, $now, $expiresAt)',
