@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, expect, it } from 'bun:test';
 import {
   copyFileSync,
   existsSync,
@@ -14,9 +14,6 @@ import type { Supervisor } from '../../app/child/supervisor.ts';
 import { CANARY, fixtureSupervisor, Talk } from '../support/fixture-supervisor.ts';
 import { childrenOf, commandLine, isAlive, untilGone } from '../support/processes.ts';
 import { bwrap, describeWith } from '../support/requirements.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const SUPPORT = new URL('../support/', import.meta.url).pathname;
 const HOSTILE = join(SUPPORT, 'hostile-child.ts');

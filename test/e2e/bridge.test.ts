@@ -1,11 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'bun:test';
 import { ElicitRequestSchema, type Progress } from '@modelcontextprotocol/sdk/types.js';
 import { conformanceChild } from '../fixture/connect.ts';
 import { type OfficialClient, officialClient } from '../support/official-client.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
-
-/** A busy machine takes its time; nothing here waits for a duration. */
-setDefaultTimeout(60_000);
 
 const REQUEST_TIMEOUT_MS = 3_000;
 const EVENT_STREAM = 'text/event-stream';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
 import { createKeyring } from '../../app/base/keyring.ts';
 import { systemRandom } from '../../app/base/secret.ts';
 import type { DemoClient } from '../../app/demo/client.ts';
@@ -8,9 +8,6 @@ import { Canaries, readFiles, searchProcesses } from '../support/canaries.ts';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { alice, newClient, tokenOf } from '../support/sign-in.ts';
 import { createWiretap } from '../support/wiretap.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const BROWSER_COOKIE = '__Host-fjmcp-browser';
 

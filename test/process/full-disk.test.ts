@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, expect, it } from 'bun:test';
 import type { DemoClient } from '../../app/demo/client.ts';
 import type { HttpFetch } from '../../app/demo/person.ts';
 import { type BrokerProcess, type Stage, setStage } from '../support/broker-process.ts';
@@ -16,9 +16,6 @@ import {
   smallFileSystem,
   type TightDisk,
 } from '../support/tight-disk.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const disks: [string, Requirement, TightDisk][] = [
   ['a disk on which no file can grow', prlimit, fileSizeLimit],

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, describe, expect, it } from 'bun:test';
 import { parentDeathPrefix } from '../../app/child/process-group.ts';
 import { type BrokerProcess, type Stage, setStage } from '../support/broker-process.ts';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
@@ -6,9 +6,6 @@ import { isAlive, untilGone } from '../support/processes.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { describeWith, type Requirement } from '../support/requirements.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const setpriv: Requirement = {
   name: 'setpriv',

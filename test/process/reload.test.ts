@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BrokerProcess, type Stage, setStage } from '../support/broker-process.ts';
@@ -7,9 +7,6 @@ import { ownCommand } from '../support/own-command.ts';
 import { RawSession } from '../support/raw-session.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
 import { DEMO_CHILD } from '../support/system.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 let stage: Stage;
 let broker: BrokerProcess;

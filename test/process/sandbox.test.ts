@@ -1,4 +1,4 @@
-import { afterEach, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, expect, it } from 'bun:test';
 import { dirname } from 'node:path';
 import { type Stage, setStage } from '../support/broker-process.ts';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
@@ -6,9 +6,6 @@ import { commandLine } from '../support/processes.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { bwrap, describeWith, type Requirement, root } from '../support/requirements.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 /** Makes the kernel refuse namespaces to what follows, as hardened systems do. */
 const WITHOUT_NAMESPACES = [

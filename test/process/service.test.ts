@@ -1,13 +1,10 @@
-import { afterEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, describe, expect, it } from 'bun:test';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Stage, setStage } from '../support/broker-process.ts';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { listenNotify, type NotifySocket } from '../support/notify-socket.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 let stage: Stage;
 let notify: NotifySocket;

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -11,9 +11,6 @@ import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { isAlive, untilGone } from '../support/processes.ts';
 import { RawClient, rpcAnswer } from '../support/raw-client.ts';
 import { accessTokenOf, alice, newClient } from '../support/sign-in.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 /** What the requirement names: from the signal to the end of the process. */
 const STOP_MS = 2000;

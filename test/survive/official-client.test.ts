@@ -219,7 +219,7 @@ describe('the official client, which knows nothing of it, goes on in its session
     expect(eventsOf(system, 'account.needs_sign_in')).toEqual([]);
     await first.close();
     await second.close();
-  }, 60_000);
+  });
 
   it('29 days after its last use, and not beyond SESSION_TTL, when a new one opens', async () => {
     const client = await system.connected();
@@ -243,7 +243,7 @@ describe('the official client, which knows nothing of it, goes on in its session
     await client.connect();
     expect(await whoIs(client.client)).toBe('alice');
     await client.close();
-  }, 30_000);
+  });
 });
 
 describe('the official client, while the forge fails', () => {
@@ -281,7 +281,7 @@ describe('the official client, while the forge fails', () => {
     }
     expect(eventsOf(system, 'account.needs_sign_in')).toEqual([]);
     await client.close();
-  }, 60_000);
+  });
 
   it('signs in anew by itself when its person removed the application, and goes on', async () => {
     const client = await system.connected();

@@ -80,7 +80,7 @@ describe('a connection that only a sign-in can mend', () => {
         await client.close();
       },
     );
-  }, 30_000);
+  });
 
   it('goes on in its session when only the grant was unused beyond REFRESH_TOKEN_TTL', async () => {
     await withSystem({ refreshTtlS: 400 * 86_400 }, async (system, clock) => {
@@ -93,7 +93,7 @@ describe('a connection that only a sign-in can mend', () => {
       expect(client.sessionId).toBe(sessionId);
       await client.close();
     });
-  }, 30_000);
+  });
 
   it('is asked for one when its refresh token at the forge has died, and goes on in its session', async () => {
     await withSystem({ refreshTtlS: 10 * 86_400 }, async (system, clock) => {
@@ -109,7 +109,7 @@ describe('a connection that only a sign-in can mend', () => {
       expect(client.sessionId).toBe(sessionId);
       await client.close();
     });
-  }, 30_000);
+  });
 
   it('is asked for one, with rotation on, when an answer with new tokens was cut off for good', async () => {
     await withSystem({}, async (system, clock) => {
@@ -125,7 +125,7 @@ describe('a connection that only a sign-in can mend', () => {
       expect(client.sessionId).toBe(sessionId);
       await client.close();
     });
-  }, 30_000);
+  });
 });
 
 describe('a connection that needs no sign-in', () => {
@@ -140,7 +140,7 @@ describe('a connection that needs no sign-in', () => {
       expect(eventsOf(system, 'account.needs_sign_in')).toEqual([]);
       await client.close();
     });
-  }, 30_000);
+  });
 
   it('is not asked for one when the forge is slow with new tokens, which count when they come', async () => {
     await withSystem({}, async (system, clock) => {
@@ -161,5 +161,5 @@ describe('a connection that needs no sign-in', () => {
       expect(eventsOf(system, 'account.needs_sign_in')).toEqual([]);
       await client.close();
     });
-  }, 30_000);
+  });
 });

@@ -1,12 +1,10 @@
-import { afterEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, describe, expect, it } from 'bun:test';
 import { type BrokerProcess, type Stage, setStage } from '../support/broker-process.ts';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { lightChild } from '../support/light-child.ts';
 import { residentMb } from '../support/processes.ts';
 import { RawSession } from '../support/raw-session.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
-
-setDefaultTimeout(30_000);
 
 /** Resident set of a broker with this many sessions, each with an open GET stream. */
 const STREAMS = 1_000;
