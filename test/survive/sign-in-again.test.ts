@@ -4,6 +4,7 @@ import type { DemoClient } from '../../app/demo/client.ts';
 import { callFor, eventsOf, whoIs } from '../referee/sdk-client.ts';
 import { SkippingClock } from '../support/skipping-clock.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
+import { letMinutesPass } from './minutes.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -37,12 +38,9 @@ async function withSystem(
   }
 }
 
-/** Lets minutes pass, each with its sweep, until that event was logged. */
-async function untilLogged(system: TestSystem, clock: SkippingClock, event: string) {
-  while (eventsOf(system, event).length === 0) {
-    clock.skip(MINUTE_MS);
-    await Bun.sleep(50);
-  }
+/** Lets minutes pass until that event was logged. */
+function untilLogged(system: TestSystem, clock: SkippingClock, event: string): Promise<void> {
+  return letMinutesPass(clock, () => eventsOf(system, event).length > 0);
 }
 
 /** Requests of any kind that the broker has answered. */
