@@ -85,8 +85,8 @@ function expectNothingFound(): void {
 }
 
 /** The child that was started last, and the upstream token that was the newest then. */
-function newestChild() {
-  const pid = Number(broker.log('child.started').at(-1)?.pid);
+async function newestChild() {
+  const pid = Number((await broker.logged('child.started')).at(-1)?.pid);
   return { pid, token: issued.at(-1)?.access_token ?? '' };
 }
 
@@ -132,7 +132,7 @@ describe('secrets in a whole run', () => {
 
     const sdk = await client.connect();
     await sdk.callTool({ name: 'echo', arguments: {} });
-    const child = newestChild();
+    const child = await newestChild();
     expectOnlyInEnvironments(child.pid);
     const environment = await Bun.file(`/proc/${child.pid}/environ`).text();
     const variables = environment.split('\0').filter(Boolean);
@@ -163,12 +163,12 @@ describe('secrets in a whole run', () => {
     const other = confidentialClient('client_secret_basic');
     await other.authorize(person);
     await other.connect();
-    const pids = broker.log('child.started').map(({ pid }) => Number(pid));
+    const pids = (await broker.logged('child.started', 3)).map(({ pid }) => Number(pid));
     expectOnlyInEnvironments(...pids.slice(-2).sort((a, b) => a - b));
 
     expect(await post('/oauth/token', repeated)).toBe(400);
     await broker.logged('child.exited', 2);
-    expect(broker.log('grant.ended')).toMatchObject([{ reason: 'refresh_reuse' }]);
+    expect(await broker.logged('grant.ended')).toMatchObject([{ reason: 'refresh_reuse' }]);
     expectOnlyInEnvironments(Number(pids.at(-1)));
     const revoke = new URLSearchParams({ token: refreshTokenOf(other) });
     const { client_id, client_secret } = other.memory.information ?? { client_id: '' };

@@ -26,7 +26,7 @@ async function brokerWithChildren(...flags: string[]) {
   const token = await accessTokenOf(stage.mcpUrl);
   const clients = [new RawClient(stage.mcpUrl, token), new RawClient(stage.mcpUrl, token)] as const;
   for (const client of clients) expect((await client.initialize()).status).toBe(200);
-  const pids = broker.log('child.started').map(({ pid }) => Number(pid));
+  const pids = (await broker.logged('child.started', 2)).map(({ pid }) => Number(pid));
   expect(pids.map(isAlive)).toEqual([true, true]);
   return { broker, clients, pids };
 }

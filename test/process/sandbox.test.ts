@@ -47,9 +47,9 @@ describeWith(bwrap, 'a broker with CHILD_SANDBOX', () => {
     await setSandbox('auto');
     const broker = await stage.start();
     await callOnce();
-    const [started] = broker.log('child.started').slice(-1);
+    const [started] = await broker.logged('child.started');
     expect(commandLine(Number(started?.pid))).toStartWith('/usr/bin/bwrap --unshare-all ');
-    expect(broker.log('child.sandbox')).toMatchObject([{ level: 'info', without: [] }]);
+    expect(await broker.logged('child.sandbox')).toMatchObject([{ level: 'info', without: [] }]);
     expect(broker.log('child.sandbox_off')).toEqual([]);
   });
 });
@@ -59,7 +59,7 @@ describeWith(refusing, 'a broker where the kernel refuses namespaces', () => {
     await setSandbox('auto');
     const broker = await stage.start({ wrapper: WITHOUT_NAMESPACES });
     await callOnce();
-    expect(broker.log('child.sandbox_off')).toMatchObject([
+    expect(await broker.logged('child.sandbox_off')).toMatchObject([
       { level: 'error', reason: expect.stringContaining('namespace') },
     ]);
   });
