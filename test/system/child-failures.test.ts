@@ -171,7 +171,7 @@ describe('a session whose program cannot be used', () => {
     for (let tries = 0; tries < 20; tries += 1) await refusal(raw, 502);
     // The last pipes close behind the answer; the time limit of the test is the bound.
     while (descriptorCount() > descriptors) await Bun.sleep(5);
-    expect(zombieCount()).toBe(0);
+    while (zombieCount() > 0) await Bun.sleep(5);
   });
 
   it('is 502 when it never answers, and the program is stopped', async () => {
