@@ -54,7 +54,9 @@ describe('a listener on a unix socket', () => {
 
   it('says why it cannot listen, and leaves what is there', async () => {
     await listen('a', socket());
-    await expect(listen('b', socket())).rejects.toMatchObject({ reason: 'another broker answers there' });
+    await expect(listen('b', socket())).rejects.toMatchObject({
+      reason: 'another broker answers there',
+    });
     expect(await ask()).toBe('a');
     writeFileSync(join(directory, 'file'), '');
     const file: ListenAddress = { kind: 'unix', path: join(directory, 'file') };
