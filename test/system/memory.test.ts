@@ -1,10 +1,13 @@
-import { afterEach, describe, expect, it } from 'bun:test';
+import { afterEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
 import { type BrokerProcess, type Stage, setStage } from '../support/broker-process.ts';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { lightChild } from '../support/light-child.ts';
 import { residentMb } from '../support/processes.ts';
 import { RawSession } from '../support/raw-session.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
+
+// Thousands of requests one after the other: 5 s on a quiet machine, a minute on a very busy one.
+setDefaultTimeout(300_000);
 
 /** Resident set of a broker with this many sessions, each with an open GET stream. */
 const STREAMS = 1_000;
