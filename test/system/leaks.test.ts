@@ -9,7 +9,7 @@ import { childrenOf, descriptorCount, zombieCount } from '../support/processes.t
 import { RawSession } from '../support/raw-session.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const CYCLES = 1_000;
 const SESSIONS = 500;
