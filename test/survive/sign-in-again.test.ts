@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'bun:test';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
-import type { DemoClient } from '../../app/demo/client.ts';
+import { ClientMemory, DemoClient } from '../../app/demo/client.ts';
+import type { HttpFetch } from '../../app/demo/person.ts';
 import { callFor, eventsOf, whoIs } from '../referee/sdk-client.ts';
 import { SkippingClock } from '../support/skipping-clock.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
@@ -38,6 +39,21 @@ async function withSystem(
   }
 }
 
+/**
+ * A client that has signed in and has no listening stream: the SDK takes up one that has ended a
+ * second later and asks on its own account then, between what a test counts.
+ */
+async function connected(system: TestSystem): Promise<DemoClient> {
+  const withoutStream: HttpFetch = async (url, init) => {
+    const listens = init?.method === 'GET' && String(url) === system.mcpUrl;
+    return listens ? new Response(null, { status: 405 }) : fetch(url, init);
+  };
+  const client = new DemoClient(system.mcpUrl, new ClientMemory('Test client'), withoutStream);
+  await client.authorize(system.person());
+  await client.connect();
+  return client;
+}
+
 /** Lets minutes pass until that event was logged. */
 function untilLogged(system: TestSystem, clock: SkippingClock, event: string): Promise<void> {
   return letMinutesPass(clock, () => eventsOf(system, event).length > 0);
@@ -64,7 +80,7 @@ describe('a connection that only a sign-in can mend', () => {
     await withSystem(
       { sessionTtlMs: 30 * DAY_MS, refreshTtlS: 400 * 86_400 },
       async (system, clock) => {
-        const client = await system.connected();
+        const client = await connected(system);
         const { sessionId } = client;
         clock.skip(91 * DAY_MS);
         await asksForSignIn(system, client);
@@ -82,7 +98,7 @@ describe('a connection that only a sign-in can mend', () => {
 
   it('goes on in its session when only the grant was unused beyond REFRESH_TOKEN_TTL', async () => {
     await withSystem({ refreshTtlS: 400 * 86_400 }, async (system, clock) => {
-      const client = await system.connected();
+      const client = await connected(system);
       const { sessionId } = client;
       clock.skip(91 * DAY_MS);
       await asksForSignIn(system, client);
@@ -95,7 +111,7 @@ describe('a connection that only a sign-in can mend', () => {
 
   it('is asked for one when its refresh token at the forge has died, and goes on in its session', async () => {
     await withSystem({ refreshTtlS: 10 * 86_400 }, async (system, clock) => {
-      const client = await system.connected();
+      const client = await connected(system);
       const { sessionId } = client;
       // Nobody could renew it meanwhile: the broker was away, as far as the forge knows.
       clock.skip(11 * DAY_MS);
@@ -111,7 +127,7 @@ describe('a connection that only a sign-in can mend', () => {
 
   it('is asked for one, with rotation on, when an answer with new tokens was cut off for good', async () => {
     await withSystem({}, async (system, clock) => {
-      const client = await system.connected();
+      const client = await connected(system);
       const { sessionId } = client;
       const cut = system.forge.faults.set({ kind: 'cut' }, { on: TOKEN_ENDPOINT, times: 1 });
       clock.skip(56 * MINUTE_MS);
@@ -129,7 +145,7 @@ describe('a connection that only a sign-in can mend', () => {
 describe('a connection that needs no sign-in', () => {
   it('is not asked for one when an answer was cut off and the forge does not rotate', async () => {
     await withSystem({ rotation: false }, async (system, clock) => {
-      const client = await system.connected();
+      const client = await connected(system);
       const cut = system.forge.faults.set({ kind: 'cut' }, { on: TOKEN_ENDPOINT, times: 1 });
       clock.skip(56 * MINUTE_MS);
       await cut.reached;
@@ -142,7 +158,7 @@ describe('a connection that needs no sign-in', () => {
 
   it('is not asked for one when the forge is slow with new tokens, which count when they come', async () => {
     await withSystem({}, async (system, clock) => {
-      const client = await system.connected();
+      const client = await connected(system);
       const { sessionId } = client;
       const held = system.forge.faults.set({ kind: 'hold' }, { on: TOKEN_ENDPOINT, times: 1 });
       clock.skip(56 * MINUTE_MS);
