@@ -1,8 +1,8 @@
 import type { RequestMessage } from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { SessionState } from '../store/sessions.ts';
-import type { CallLimits } from './calls.ts';
 import type { Opening } from './handshake.ts';
+import type { WaitLimits } from './in-flight.ts';
 import type { OpenFailure } from './open-failure.ts';
 import type { Router } from './router.ts';
 
@@ -15,7 +15,7 @@ export async function replayState(
   router: Router,
   opening: Opening,
   replay: { readonly protocolVersion: string; readonly state: SessionState } | undefined,
-  limits: CallLimits,
+  limits: WaitLimits,
 ): Promise<Result<void, OpenFailure>> {
   if (replay === undefined) return ok(undefined);
   if (opening.protocolVersion !== replay.protocolVersion) return err({ kind: 'session_gone' });
