@@ -6,24 +6,33 @@ import type { WaitLimits } from './in-flight.ts';
 import type { OpenFailure } from './open-failure.ts';
 import type { Router } from './router.ts';
 
+/** What a child before has been told. */
+export interface Replay {
+  readonly protocolVersion: string;
+  readonly state: SessionState;
+}
+
+/** Whether a client may ask this with the permission of that name; null when none is known. */
+export type StillAllowed = (permission: string | null, request: RequestMessage) => boolean;
+
 /**
  * Tells a child what the one before it knew: that the client is initialized, its log level and its
- * subscriptions. A refusal of one of them is the child's own affair; one that it does not answer
+ * subscriptions, as far as its permission of now allows them. A refusal of one of them is the child's own affair; one that it does not answer
  * at all makes it useless. `session_gone`: it speaks another version than the client was told.
  */
 export async function replayState(
   router: Router,
   opening: Opening,
-  replay: { readonly protocolVersion: string; readonly state: SessionState } | undefined,
-  limits: WaitLimits,
+  replay: Replay | undefined,
+  how: { readonly limits: WaitLimits; readonly stillAllowed: StillAllowed },
 ): Promise<Result<void, OpenFailure>> {
   if (replay === undefined) return ok(undefined);
   if (opening.protocolVersion !== replay.protocolVersion) return err({ kind: 'session_gone' });
-  if (!replay.state.initialized) return ok(undefined);
+  const { state } = replay;
+  if (!state.initialized) return ok(undefined);
   router.tell(INITIALIZED);
-  const answers = await Promise.all(
-    requestsOf(replay.state).map((request) => router.ask(request, limits)),
-  );
+  const allowed = requestsOf(state).filter((told) => how.stillAllowed(state.permission, told));
+  const answers = await Promise.all(allowed.map((told) => router.ask(told, how.limits)));
   if (answers.every(({ kind }) => kind === 'answered')) return ok(undefined);
   return err({ kind: 'child_failed', detail: 'the program did not take over the session' });
 }

@@ -4,6 +4,7 @@ import { SCOPES, scopeText } from '../../app/tools/scopes.ts';
 import { FORGEJO_MCP_TOOLS } from '../fixture/forgejo-mcp-tools.ts';
 import { plainArguments } from '../fixture/plain-arguments.ts';
 import { reviewedCatalogue } from '../support/catalogue.ts';
+import { settled } from '../support/session-registry.ts';
 import { answerOf, enforced, messagesOf } from './enforced.ts';
 import { ALICE, ORIGIN, tokenNamed } from './harness.ts';
 
@@ -260,6 +261,31 @@ describe('[GHSA-mvgg-jvj2-4frq] a session', () => {
     expect(await listed(system)).toHaveLength(reviewedCatalogue().names.length);
     system.operator.maxScope = 'forgejo:read';
     expect(await reaches(system, 'create_org', { name: 'a' })).toBe(false);
+  });
+});
+
+describe('what a session has been told to remember', () => {
+  const SUBSCRIBE = 'resources/subscribe';
+
+  it('[GHSA-mvgg-jvj2-4frq] is judged anew when the next child is told of it', async () => {
+    const system = await enforced();
+    await system.ask('logging/setLevel', { level: 'warning' });
+    await system.ask(SUBSCRIBE, { uri: 'forgejo://a' });
+    const told = async () => {
+      system.seen();
+      system.endChild();
+      await settled();
+      await listed(system);
+      return system.seen();
+    };
+    expect(await told()).toContain(SUBSCRIBE);
+    system.allow({ targets: ['acme/*'] });
+    const narrowed = await told();
+    expect(narrowed).toContain('logging/setLevel');
+    expect(narrowed).not.toContain(SUBSCRIBE);
+    // Another grant of the same client may have it again.
+    system.allow({});
+    expect(await told()).toContain(SUBSCRIBE);
   });
 });
 
