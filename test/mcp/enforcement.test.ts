@@ -264,6 +264,51 @@ describe('[GHSA-mvgg-jvj2-4frq] a session', () => {
   });
 });
 
+describe('[GHSA-mvgg-jvj2-4frq] a call that has to wait for its child', () => {
+  /** Begins a call, and lets its child start when `meanwhile` is done. */
+  async function waits(meanwhile: (system: Enforced) => void, batch = false) {
+    const system = await enforced(batch ? { version: '2025-03-26' } : {});
+    system.endChild();
+    await settled();
+    system.seen();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    system.forge.gate = promise;
+    const params = { name: 'delete_org', arguments: { org: 'a' } };
+    const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params };
+    const pending = system.send(batch ? [call, { ...call, id: 2, method: 'tools/list' }] : call);
+    await settled();
+    meanwhile(system);
+    resolve();
+    const response = await pending;
+    return { response, seen: system.seen() };
+  }
+
+  it('reaches it when nothing has changed', async () => {
+    const { response, seen } = await waits(() => undefined);
+    expect(response.status).toBe(200);
+    expect(seen).toContain('tools/call');
+  });
+
+  it('is judged again by a permission that became less', async () => {
+    for (const batch of [false, true]) {
+      const { response, seen } = await waits((system) => {
+        system.allow({ scope: 'forgejo:read' });
+      }, batch);
+      expect(response.status).toBe(403);
+      expect(seen).toContain('initialize');
+      expect(seen).not.toContain('tools/call');
+    }
+  });
+
+  it('is refused when its grant has ended', async () => {
+    const { response, seen } = await waits((system) => {
+      system.store.put(ALICE, { grantEnded: true });
+    });
+    expect(response.status).toBe(401);
+    expect(seen).not.toContain('tools/call');
+  });
+});
+
 describe('what a session has been told to remember', () => {
   const SUBSCRIBE = 'resources/subscribe';
 

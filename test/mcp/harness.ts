@@ -93,7 +93,7 @@ export class StoreDouble {
 
 /** A session that answers when the test says so. */
 export class SessionDouble implements OwnedSession {
-  readonly attached = false;
+  attached = false;
   readonly shortId = 'abcdefgh';
   protocolVersion = '2025-11-25';
   readonly calls: RequestMessage[] = [];
