@@ -13,7 +13,7 @@ import type { KeptRow } from './kept-row.ts';
 import type { Link, Links } from './links.ts';
 import type { CallRules } from './owned-session.ts';
 import { looksRefused } from './refused-token.ts';
-import { changeBy, subscriptionRefusal } from './remembered.ts';
+import { Remembered } from './remembered.ts';
 import { listsNarrowed } from './replay.ts';
 import { endSentence, type SessionEnd, settledBy } from './session-end.ts';
 import type { Streams } from './streams.ts';
@@ -36,9 +36,11 @@ export interface ConversationParts {
 /** What the client of one session says, whichever child there is to hear it. */
 export class Conversation {
   readonly #parts: ConversationParts;
+  readonly #remembered: Remembered;
 
   constructor(parts: ConversationParts) {
     this.#parts = parts;
+    this.#remembered = new Remembered(parts.row);
   }
 
   call(
@@ -97,14 +99,14 @@ export class Conversation {
       group.settle(settledBy({ kind: 'gone' }, request, undefined));
       return;
     }
-    link.router.ask(request, { idleMs, totalMs }, group).then(
-      (outcome) => {
-        this.#parts.uses.answered();
-        group.settle(this.#settled(request, outcome, rules, link));
-        if (outcome.kind === 'answered') this.#answered(request, outcome);
-      },
-      (error: unknown) => group.settle(this.#failed(request, error)),
-    );
+    this.#remembered.asked(request);
+    void link.router.ask(request, { idleMs, totalMs }, group).then((outcome) => {
+      this.#parts.uses.answered();
+      group.settle(this.#settled(request, outcome, rules, link));
+      const isAnswered = outcome.kind === 'answered';
+      if (isAnswered && looksRefused(outcome.text, outcome.failed)) this.#parts.onSuspicion();
+      this.#remembered.answered(request, isAnswered && !outcome.failed);
+    });
   }
 
   /** A fault in showing what a child has made up is one of this call alone. */
@@ -112,20 +114,10 @@ export class Conversation {
     try {
       return settledBy(shownBy(rules, request, outcome), request, why);
     } catch (error) {
-      return this.#failed(request, error);
+      this.#parts.log.error('session.call_failed', { err: error });
+      const text = errorText(request.id, RPC_ERROR.internalError, 'internal error');
+      return { text, silent: false };
     }
-  }
-
-  #failed({ id }: RequestMessage, error: unknown): Settled {
-    this.#parts.log.error('session.call_failed', { err: error });
-    return { text: errorText(id, RPC_ERROR.internalError, 'internal error'), silent: false };
-  }
-
-  #answered(request: RequestMessage, { text, failed }: { text: string; failed: boolean }): void {
-    if (looksRefused(text, failed)) this.#parts.onSuspicion();
-    if (failed) return;
-    const change = changeBy(request, this.#parts.row.state);
-    if (change !== undefined) this.#parts.row.change(change);
   }
 
   /** What needs no child to be answered. */
@@ -140,7 +132,7 @@ export class Conversation {
       return errorText(request.id, connectionClosed, endSentence(closedBy));
     }
     if (request.method !== 'ping') {
-      return rules.refusal(request) ?? subscriptionRefusal(request, this.#parts.row.state);
+      return rules.refusal(request) ?? this.#remembered.refusal(request);
     }
     // MCP ping: at once, whatever the child does meanwhile.
     this.#parts.uses.use();

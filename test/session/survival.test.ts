@@ -113,6 +113,28 @@ describe('a session without a child (MCP stdio, Unexpected Termination)', () => 
     expect((await subscribe(SUBSCRIPTIONS_MAX)).error?.code).toBe(-32000);
   });
 
+  it('counts subscriptions that the child has not granted yet, until it refuses them', async () => {
+    const { session, child, sessions } = await talk({ limits: { callsMax: 1000 } });
+    const subscribe = (n: number) =>
+      session.call(request('resources/subscribe', n, { uri: `u${n}` })).answer;
+    const sent = child.sent.length;
+    const first = subscribe(0);
+    const others = Array.from({ length: SUBSCRIPTIONS_MAX - 1 }, (_, n) => subscribe(n + 1));
+    expect(JSON.parse(await subscribe(SUBSCRIPTIONS_MAX)).error.code).toBe(-32000);
+    const asked = child.messages.slice(sent);
+    expect(asked).toHaveLength(SUBSCRIPTIONS_MAX);
+    for (const [n, { id }] of asked.entries()) {
+      const refusal = { error: { code: -32002, message: 'no' } };
+      child.says({ jsonrpc: '2.0', id, ...(n === 0 ? refusal : { result: {} }) });
+    }
+    await Promise.all([first, ...others]);
+    const last = subscribe(SUBSCRIPTIONS_MAX);
+    child.answers({}, 'resources/subscribe');
+    expect(JSON.parse(await last).result).toEqual({});
+    expect([...sessions.rows.values()][0]?.subscriptions).toHaveLength(SUBSCRIPTIONS_MAX);
+    expect(JSON.parse(await subscribe(0)).error.code).toBe(-32000);
+  });
+
   it('ends when the next child speaks another version', async () => {
     let version = '2025-11-25';
     const { session, child, registry, sessionId, supervisor, sessions } = await talk({
