@@ -136,7 +136,7 @@ export class Calls {
     if (call === undefined) return ok(undefined);
     // Whoever cancels ignores the answer (MCP cancellation), and the child may send none.
     this.#settle(call, { kind: 'cancelled' });
-    return this.#toChild(cancelledText({ ...(message.params as object), requestId: call.id }));
+    return this.#toChild(cancelledText(call.id, message.params));
   }
 
   /** Whether a cancellation is about one of them. */
@@ -170,7 +170,7 @@ export class Calls {
   #timeOut(call: Call): void {
     this.#settle(call, { kind: 'timed_out' });
     if (call.request.method === 'initialize') return;
-    this.#toChild(cancelledText({ requestId: call.id, reason: 'the request timed out' }));
+    this.#toChild(cancelledText(call.id, { reason: 'the request timed out' }));
   }
 
   #count(outcome: Answer['kind'] | 'failed', startedAt: number): void {

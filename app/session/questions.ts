@@ -108,8 +108,7 @@ export class Questions {
     if (question === undefined) return false;
     this.#inFlight.remove(question);
     this.#metrics.questions.inc({ outcome: 'cancelled' });
-    const cancelled = { ...(message.params as object), requestId: question.id };
-    this.#outbound.send(cancelledText(cancelled), question.address);
+    this.#outbound.send(cancelledText(question.id, message.params), question.address);
     return true;
   }
 
@@ -150,7 +149,7 @@ export class Questions {
     this.#inFlight.remove(question);
     const reason = 'the request timed out';
     this.#refuse(question.askerId, RPC_ERROR.requestTimeout, reason, 'timed_out');
-    this.#outbound.send(cancelledText({ requestId: question.id, reason }), question.address);
+    this.#outbound.send(cancelledText(question.id, { reason }), question.address);
   }
 
   /** A child that does not read its answers loses them: it is its own question. */
