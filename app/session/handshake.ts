@@ -1,6 +1,7 @@
 import { errorText, type RequestId, type RequestMessage, RPC_ERROR } from '../base/message.ts';
 import { nestedTooDeep } from '../base/nesting.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import { spanAtPath, spliceSpan } from '../base/splice.ts';
 import type { Answer } from './calls.ts';
 import type { ClientCapabilities } from './capabilities.ts';
 import type { OpenFailure } from './open-failure.ts';
@@ -63,18 +64,17 @@ export function readOpening(
   switch (answer.kind) {
     case 'answered': {
       if (answer.failed) return err({ kind: 'refused', answer: answer.text });
-      const result = JSON.parse(answer.text).result;
+      const { result } = JSON.parse(answer.text);
       if (nestedTooDeep(result)) {
         return err({ kind: 'child_failed', detail: 'the program nests its answer too deeply' });
       }
       const version = result?.protocolVersion;
       const protocolVersion = serverVersions.find((served) => served === version);
       // A version that we do not know is a protocol that we cannot carry (MCP lifecycle).
-      if (protocolVersion !== undefined) {
-        const serverCapabilities = JSON.stringify(result.capabilities ?? {});
-        return ok({ answer: answer.text, protocolVersion, serverCapabilities });
+      if (protocolVersion === undefined) {
+        return err({ kind: 'child_failed', detail: 'the program speaks no version that we know' });
       }
-      return err({ kind: 'child_failed', detail: 'the program speaks no version that we know' });
+      return ok({ ...withToolChanges(answer.text, result.capabilities ?? {}), protocolVersion });
     }
     case 'timed_out':
       return err({ kind: 'silent', detail: 'the program did not answer initialize in time' });
@@ -86,4 +86,27 @@ export function readOpening(
     case 'too_many':
       return err({ kind: 'child_failed', detail: 'the program could not be asked' });
   }
+}
+
+/**
+ * The broker shows the tools that may be called, which can become others although the child's stay
+ * the same: so it tells of changes whatever the child does, and the client is to expect it (MCP
+ * tools, Capabilities).
+ */
+function withToolChanges(
+  answer: string,
+  capabilities: Readonly<Record<string, unknown>>,
+): Pick<Opening, 'answer' | 'serverCapabilities'> {
+  const { tools } = capabilities;
+  const asIs = { answer, serverCapabilities: JSON.stringify(capabilities) };
+  if (typeof tools !== 'object' || tools === null || Array.isArray(tools)) return asIs;
+  if ('listChanged' in tools && tools.listChanged === true) return asIs;
+  const span = spanAtPath(answer, ['result', 'capabilities', 'tools']);
+  // Of two, nobody knows which one the client will take.
+  if (span === undefined || span === 'ambiguous') return asIs;
+  const told = { ...tools, listChanged: true };
+  return {
+    answer: spliceSpan(answer, span, JSON.stringify(told)),
+    serverCapabilities: JSON.stringify({ ...capabilities, tools: told }),
+  };
 }

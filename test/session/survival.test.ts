@@ -206,12 +206,13 @@ describe('a session without a child (MCP stdio, Unexpected Termination)', () => 
     });
     const listening = listens(session);
     heard(listening);
-    capabilities = { tools: { listChanged: true }, prompts: {} };
+    capabilities = { tools: { listChanged: true }, prompts: { listChanged: true } };
     child.exit(1);
     await settled();
     await session.attach();
+    // That of the tools was promised before, whatever the child said.
     expect(heard(listening).map(({ method }) => method)).toEqual([
-      'notifications/tools/list_changed',
+      'notifications/prompts/list_changed',
     ]);
   });
 
