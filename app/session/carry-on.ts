@@ -23,10 +23,9 @@ export async function carryOn(session: {
   readonly log: Log;
 }): Promise<Result<void, OpenFailure>> {
   const { links, row, streams, login, log } = session;
-  const told = row.state;
   const { protocolVersion } = streams;
   const params: unknown = JSON.parse(session.handshake);
-  const replay = { protocolVersion, state: told };
+  const replay = { protocolVersion, state: () => row.state };
   const attached = await links.start({ id: REPLAY_ID, params, replay });
   if (!attached.ok) {
     const failure = attached.error;
@@ -40,10 +39,11 @@ export async function carryOn(session: {
   log.info('session.attached', { login, pid: child.pid });
   const router = links.current?.router;
   if (router === undefined) return ok(undefined);
-  for (const text of listChanges(told.serverCapabilities, serverCapabilities)) {
+  const told = row.state.serverCapabilities;
+  for (const text of listChanges(told, serverCapabilities)) {
     router.announce(text);
   }
-  if (serverCapabilities !== told.serverCapabilities) row.change({ serverCapabilities });
+  if (serverCapabilities !== told) row.change({ serverCapabilities });
   if (!row.state.initialized) return ok(undefined);
   if (streams.listening.attached) router.release();
   else links.later(RELEASE_MS, () => router.release());

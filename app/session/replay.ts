@@ -9,7 +9,8 @@ import type { Router } from './router.ts';
 /** What a child before has been told. */
 export interface Replay {
   readonly protocolVersion: string;
-  readonly state: SessionState;
+  /** Asked when the child is there: until then the one before it may be told more. */
+  readonly state: () => SessionState;
 }
 
 /** Whether a client may ask this with the permission of that name; null when none is known. */
@@ -28,7 +29,7 @@ export async function replayState(
 ): Promise<Result<void, OpenFailure>> {
   if (replay === undefined) return ok(undefined);
   if (opening.protocolVersion !== replay.protocolVersion) return err({ kind: 'session_gone' });
-  const { state } = replay;
+  const state = replay.state();
   if (!state.initialized) return ok(undefined);
   router.tell(INITIALIZED);
   const allowed = requestsOf(state).filter((told) => how.stillAllowed(state.permission, told));

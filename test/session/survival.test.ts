@@ -348,9 +348,9 @@ describe('the grant of a session (B6)', () => {
 
 describe('the renewal of a child', () => {
   /** With a call and a question under way, a minute before the sweep that renews. */
-  async function renewing() {
+  async function renewing(script = opens) {
     const limits = { idleTimeoutMs: 10 * HOUR_MS, requestTimeoutMs: HOUR_MS };
-    const made = await talk({ capabilities: { roots: {} }, limits });
+    const made = await talk({ capabilities: { roots: {} }, limits, script });
     const stopSweeps = made.registry.sweep();
     made.clock.advance(HOUR_MS - 6 * RENEWAL_SWEEP_MS);
     const sweep = async () => {
@@ -377,6 +377,27 @@ describe('the renewal of a child', () => {
     await settled();
     expect(child.stopReason).toBe('renewed');
     expect(supervisor.running).toBe(1);
+  });
+
+  it('tells the successor what the old child was told while it started', async () => {
+    let starts = 0;
+    const script = (started: FakeChild) => {
+      starts += 1;
+      if (starts === 1) opens(started);
+    };
+    const { session, child, supervisor, sweep } = await renewing(script);
+    await sweep();
+    const successor = supervisor.last;
+    expect(methods(successor)).toEqual(['initialize']);
+    const { answer } = session.call(request('logging/setLevel', 7, { level: 'error' }));
+    child.answers({}, 'logging/setLevel');
+    await answer;
+    opens(successor);
+    await settled();
+    expect(successor.messages.at(-1)).toMatchObject({
+      method: 'logging/setLevel',
+      params: { level: 'error' },
+    });
   });
 
   it('lets the old child finish what it asked and mutes all else that it says', async () => {
