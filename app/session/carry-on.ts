@@ -43,7 +43,7 @@ export async function carryOn(session: {
   for (const text of listChanges(told, serverCapabilities)) {
     router.announce(text);
   }
-  if (serverCapabilities !== told) row.change({ serverCapabilities });
+  row.change({ serverCapabilities });
   if (!row.state.initialized) return ok(undefined);
   if (streams.listening.attached) router.release();
   else links.later(RELEASE_MS, () => router.release());

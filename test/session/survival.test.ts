@@ -101,6 +101,27 @@ describe('a session without a child (MCP stdio, Unexpected Termination)', () => 
     expect(await set('Debug')).toBe('emergency');
   });
 
+  it('writes nothing to its row when nothing has changed', async () => {
+    const { session, child, sessions, registry, sessionId } = await talk();
+    let written = 0;
+    const setState = sessions.setState.bind(sessions);
+    sessions.setState = (...state) => {
+      written += 1;
+      return setState(...state);
+    };
+    const say = async () => {
+      session.notify(notification('notifications/initialized'));
+      const { answer } = session.call(request('logging/setLevel', 1, { level: 'error' }));
+      child.answers({}, 'logging/setLevel');
+      await answer;
+      await registry.find(sessionId, { ...owner(), permission: 'some' });
+    };
+    await say();
+    const once = written;
+    for (let time = 0; time < 3; time += 1) await say();
+    expect({ once, written }).toEqual({ once: 2, written: 2 });
+  });
+
   it('remembers SUBSCRIPTIONS_MAX subscriptions and refuses one more', async () => {
     const { session, child } = await talk();
     const subscribe = async (n: number) => {
