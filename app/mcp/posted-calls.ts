@@ -3,10 +3,10 @@ import type { RequestId } from '../base/message.ts';
 import type { CallRules, EventSource, OwnedSession, RequestMessage } from '../session/registry.ts';
 import type { Admission } from './enforcement.ts';
 import { EVENT_STREAM_HEADERS, EventStream } from './event-stream.ts';
+import type { Exchange, TransportParts } from './exchange.ts';
 import { acceptsEventStream } from './headers.ts';
 import { rpcAnswer } from './json-rpc-response.ts';
 import { openFailureResponse } from './open-failure.ts';
-import type { Exchange, TransportParts } from './session-transport.ts';
 
 /** How long an answer may take and still come as plain JSON to a client that reads streams. */
 export const QUICK_ANSWER_MS = 1_000;
