@@ -2,7 +2,7 @@ import type { Log } from '../base/log.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { KeptRow } from './kept-row.ts';
 import { type Links, REPLAY_ID } from './links.ts';
-import type { OpenFailure } from './open-failure.ts';
+import { failureFields, type OpenFailure } from './open-failure.ts';
 import { listChanges } from './replay.ts';
 import type { Streams } from './streams.ts';
 
@@ -29,8 +29,7 @@ export async function carryOn(session: {
   const attached = await links.start({ id: REPLAY_ID, params, replay });
   if (!attached.ok) {
     const failure = attached.error;
-    const detail = 'detail' in failure ? failure.detail : undefined;
-    log.warn('session.not_attached', { login, reason: failure.kind, detail });
+    log.warn('session.not_attached', { login, ...failureFields(failure) });
     if (failure.kind !== 'refused') return err(failure);
     // Its text is about an `initialize` that the client has not sent.
     return err({ kind: 'child_failed', detail: 'the program refused initialize' });
