@@ -2,8 +2,8 @@ import type { Log } from '../base/log.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { KeptRow } from './kept-row.ts';
 import { type Links, REPLAY_ID } from './links.ts';
+import { listChanges } from './list-changes.ts';
 import { failureFields, type OpenFailure } from './open-failure.ts';
-import { listChanges } from './replay.ts';
 import type { Streams } from './streams.ts';
 
 /** What waits for a client that is about to read again is given to it after so long at the latest. */

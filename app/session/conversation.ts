@@ -11,10 +11,10 @@ import { CallGroup, type PostedCalls, type Settled } from './call-group.ts';
 import type { Answer } from './calls.ts';
 import type { KeptRow } from './kept-row.ts';
 import type { Link, Links } from './links.ts';
+import { permissionChanges } from './list-changes.ts';
 import type { CallRules } from './owned-session.ts';
 import { looksRefused } from './refused-token.ts';
 import { Remembered } from './remembered.ts';
-import { listsNarrowed } from './replay.ts';
 import { endSentence, type SessionEnd, settledBy } from './session-end.ts';
 import type { Streams } from './streams.ts';
 import type { Uses } from './uses.ts';
@@ -79,7 +79,7 @@ export class Conversation {
     if (row.state.permission === permission) return;
     row.change({ permission });
     if (!row.state.initialized) return;
-    for (const text of listsNarrowed(row.state.serverCapabilities)) {
+    for (const text of permissionChanges(row.state.serverCapabilities)) {
       const router = links.current?.router;
       if (router === undefined) streams.listening.push(text);
       else router.announce(text);

@@ -1,9 +1,9 @@
 import { errorText, type RequestId, type RequestMessage, RPC_ERROR } from '../base/message.ts';
 import { nestedTooDeep } from '../base/nesting.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { spanAtPath, spliceSpan } from '../base/splice.ts';
 import type { Answer } from './calls.ts';
 import type { ClientCapabilities } from './capabilities.ts';
+import { withToolChanges } from './list-changes.ts';
 import type { OpenFailure } from './open-failure.ts';
 
 /** Bytes of a client's `initialize` params, which are kept in the session's row. */
@@ -86,27 +86,4 @@ export function readOpening(
     case 'too_many':
       return err({ kind: 'child_failed', detail: 'the program could not be asked' });
   }
-}
-
-/**
- * The broker shows the tools that may be called, which can become others although the child's stay
- * the same: so it tells of changes whatever the child does, and the client is to expect it (MCP
- * tools, Capabilities).
- */
-function withToolChanges(
-  answer: string,
-  capabilities: Readonly<Record<string, unknown>>,
-): Pick<Opening, 'answer' | 'serverCapabilities'> {
-  const { tools } = capabilities;
-  const asIs = { answer, serverCapabilities: JSON.stringify(capabilities) };
-  if (typeof tools !== 'object' || tools === null || Array.isArray(tools)) return asIs;
-  if ('listChanged' in tools && tools.listChanged === true) return asIs;
-  const span = spanAtPath(answer, ['result', 'capabilities', 'tools']);
-  // Of two, nobody knows which one the client will take.
-  if (span === undefined || span === 'ambiguous') return asIs;
-  const told = { ...tools, listChanged: true };
-  return {
-    answer: spliceSpan(answer, span, JSON.stringify(told)),
-    serverCapabilities: JSON.stringify({ ...capabilities, tools: told }),
-  };
 }

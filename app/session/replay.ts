@@ -49,36 +49,3 @@ function request(method: string, params: object): RequestMessage {
   const text = JSON.stringify({ jsonrpc: '2.0', id: 0, method, params });
   return { kind: 'request', id: 0, method, params, text };
 }
-
-/** What of a server's capabilities has a notification that tells of a change (MCP server features). */
-const LISTS = ['tools', 'prompts', 'resources'] as const;
-
-/**
- * The list-changed notifications by which a client learns that another child offers something else
- * than the one whose capabilities it was told; none when those are not known.
- */
-export function listChanges(told: string | null, now: string): readonly string[] {
-  if (told === null || told === now) return [];
-  const before = JSON.parse(told) as Readonly<Record<string, unknown>>;
-  const after = JSON.parse(now) as Readonly<Record<string, unknown>>;
-  return LISTS.filter(
-    (name) => before[name] !== undefined && !Bun.deepEquals(before[name], after[name]),
-  ).map(listChanged);
-}
-
-/**
- * The same for a client that may use other tools than before; those of lists alone that it was told to
- * expect them for.
- */
-export function listsNarrowed(told: string | null): readonly string[] {
-  if (told === null) return [];
-  const capabilities = JSON.parse(told) as Readonly<Record<string, unknown>>;
-  return LISTS.filter((name) => {
-    const { listChanged: declared } = (capabilities[name] ?? {}) as { listChanged?: unknown };
-    return declared === true;
-  }).map(listChanged);
-}
-
-function listChanged(name: (typeof LISTS)[number]): string {
-  return JSON.stringify({ jsonrpc: '2.0', method: `notifications/${name}/list_changed` });
-}
