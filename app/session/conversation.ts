@@ -6,6 +6,7 @@ import {
   RPC_ERROR,
   resultText,
 } from '../base/message.ts';
+import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { CallGroup, type PostedCalls, type Settled } from './call-group.ts';
 import type { Answer } from './calls.ts';
@@ -24,6 +25,7 @@ export interface ConversationParts {
   readonly row: KeptRow;
   readonly streams: Streams;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly requestTimeoutMs: number;
   readonly requestTimeoutTotalMs: number;
   /** Why nothing more is taken; undefined while it is. */
@@ -40,7 +42,7 @@ export class Conversation {
 
   constructor(parts: ConversationParts) {
     this.#parts = parts;
-    this.#remembered = new Remembered(parts.row);
+    this.#remembered = new Remembered(parts.row, parts.metrics);
   }
 
   call(

@@ -1,4 +1,5 @@
 import { errorText, type RequestMessage, RPC_ERROR } from '../base/message.ts';
+import type { Metrics } from '../base/metrics.ts';
 import type { SessionState } from '../store/sessions.ts';
 import type { KeptRow } from './kept-row.ts';
 
@@ -18,11 +19,13 @@ const SUBSCRIBE = 'resources/subscribe';
 /** What of a client's requests further children are to be told, once a child has granted them. */
 export class Remembered {
   readonly #row: KeptRow;
+  readonly #metrics: Metrics;
   /** Subscriptions that the child was asked for and has not answered. */
   #asked = 0;
 
-  constructor(row: KeptRow) {
+  constructor(row: KeptRow, metrics: Metrics) {
     this.#row = row;
+    this.#metrics = metrics;
   }
 
   /** The answer to a subscription beyond what a session can remember. */
@@ -33,6 +36,7 @@ export class Remembered {
     if (typeof uri !== 'string' || subscriptions.includes(uri)) return undefined;
     const hasRoom = subscriptions.length + this.#asked < SUBSCRIPTIONS_MAX;
     if (hasRoom && uri.length <= SUBSCRIPTION_URI_MAX) return undefined;
+    this.#metrics.limitsReached.inc({ limit: 'SUBSCRIPTIONS_PER_SESSION' });
     return errorText(id, RPC_ERROR.connectionClosed, 'the session has no room for a subscription');
   }
 

@@ -123,7 +123,7 @@ describe('a session without a child (MCP stdio, Unexpected Termination)', () => 
   });
 
   it('remembers SUBSCRIPTIONS_MAX subscriptions and refuses one more', async () => {
-    const { session, child } = await talk();
+    const { session, child, metrics } = await talk();
     const subscribe = async (n: number) => {
       const { answer } = session.call(request('resources/subscribe', n, { uri: `u${n}` }));
       child.answers({}, 'resources/subscribe');
@@ -132,6 +132,9 @@ describe('a session without a child (MCP stdio, Unexpected Termination)', () => 
     for (let n = 0; n < SUBSCRIPTIONS_MAX; n += 1)
       expect((await subscribe(n)).error).toBeUndefined();
     expect((await subscribe(SUBSCRIPTIONS_MAX)).error?.code).toBe(-32000);
+    expect(await metrics.registry.getSingleMetricAsString('fjmcp_limits_reached_total')).toContain(
+      '{limit="SUBSCRIPTIONS_PER_SESSION"} 1',
+    );
   });
 
   it('counts subscriptions that the child has not granted yet, until it refuses them', async () => {
