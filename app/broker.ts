@@ -153,6 +153,7 @@ function superviseChildren(
       backlogBytesMax: config.maxChildBacklogBytes,
       unaskedBytesPerSecond: config.maxChildOutputBytes,
     },
+    logLinesPerSecond: config.maxChildLogLines,
     stopGraceMs: config.stopGraceMs,
     ...parts,
   });

@@ -77,6 +77,7 @@ export interface Config {
   readonly requestTimeoutTotalMs: number;
   readonly stopGraceMs: number;
   readonly maxBodyBytes: number;
+  readonly maxBatchMessages: number;
   readonly maxMessageBytes: number;
   /** A session. */
   readonly maxStreamBufferBytes: number;
@@ -86,6 +87,8 @@ export interface Config {
   readonly maxChildBacklogBytes: number;
   /** What a child may write unasked in a second. */
   readonly maxChildOutputBytes: number;
+  /** Lines that a child may write to the log in a second. */
+  readonly maxChildLogLines: number;
   readonly maxCallsPerSession: number;
   readonly maxSpawnsWaiting: number;
   readonly maxClients: number;

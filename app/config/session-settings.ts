@@ -72,6 +72,9 @@ export const SESSION_SETTINGS = {
   maxBodyBytes: one('MAX_BODY', 'SIZE', '4MiB', size(1024, 1024 * MIB), {
     help: 'The largest request body.',
   }),
+  maxBatchMessages: one('MAX_BATCH', 'NUMBER', '64', count(1, 100_000), {
+    help: 'Messages of one batch, in sessions of the one revision that has batches.',
+  }),
   maxMessageBytes: one('MAX_MESSAGE', 'SIZE', '32MiB', size(1024, 1024 * MIB), {
     help: 'The largest message of a child.',
   }),
@@ -86,6 +89,9 @@ export const SESSION_SETTINGS = {
   }),
   maxChildOutputBytes: one('MAX_CHILD_OUTPUT', 'SIZE', '8MiB', size(64 * 1024, 1024 * MIB), {
     help: 'What a child may write in a second without being asked; beyond it the child waits.',
+  }),
+  maxChildLogLines: one('MAX_CHILD_LOG', 'NUMBER', '50', count(0, 100_000), {
+    help: 'Lines of a child that reach the log in a second; the others are counted.',
   }),
   maxCallsPerSession: one('MAX_CALLS_PER_SESSION', 'NUMBER', '256', count(1, 100_000), {
     help: 'Calls of one session that may wait for answers at once.',
