@@ -154,6 +154,7 @@ function superviseChildren(
       backlogBytesMax: config.maxChildBacklogBytes,
       unaskedBytesPerSecond: config.maxChildOutputBytes,
     },
+    logLinesPerSecond: config.maxChildLogLines,
     stopGraceMs: config.stopGraceMs,
     ...parts,
   });
@@ -202,6 +203,9 @@ function createSessions(
       streamBufferBytesMax: config.maxStreamBufferBytes,
       streamAgeMsMax: config.maxStreamAgeMs,
       callsMax: config.maxCallsPerSession,
+      questionsMax: config.maxQuestionsPerSession,
+      heldMessagesMax: config.maxHeldMessages,
+      subscriptionsMax: config.maxSubscriptions,
       storedPerUserMax: config.maxStoredSessionsPerUser,
       ttlMs: config.sessionTtlMs,
       idleTimeoutMs: config.sessionIdleTimeoutMs,

@@ -17,6 +17,8 @@ export interface TransportParts {
   /** Protocol versions served. */
   readonly serverVersions: readonly string[];
   readonly bodyBytesMax: number;
+  /** Messages of one batch. */
+  readonly batchMax: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;

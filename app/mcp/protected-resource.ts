@@ -39,6 +39,7 @@ export interface ProtectedResourceOptions {
   /** The protocol versions that the registry serves. */
   readonly serverVersions: readonly string[];
   readonly bodyBytesMax: number;
+  readonly batchMax: number;
   /**
    * Sets the seconds that a connection may be silent. Not read from a handler's context: Elysia
    * defines `server` anew on each one that does, which costs more than what it is used for.
@@ -87,6 +88,7 @@ export function protectedResource(options: ProtectedResourceOptions) {
     },
     serverVersions: options.serverVersions,
     bodyBytesMax: options.bodyBytesMax,
+    batchMax: options.batchMax,
   };
   return (
     new Elysia()

@@ -6,10 +6,21 @@ import { protocolVersionServed, sessionHeader } from './headers.ts';
 import { rpcAnswer, rpcFailure, rpcRefusal, sessionNotFound } from './json-rpc-response.ts';
 import { openFailureResponse } from './open-failure.ts';
 import { answerCalls, CLIENT_PATIENCE_S, NO_IDLE_LIMIT_S } from './posted-calls.ts';
-import { messageRefusalResponse, type Posted, readMessage } from './request-message.ts';
+import {
+  type MessageRefusal,
+  messageRefusalResponse,
+  type Posted,
+  readMessage,
+} from './request-message.ts';
 
 /** The one revision with batches. */
 const BATCH_VERSION = '2025-03-26';
+
+/** The settings that can be in the way of a message. */
+const LIMITS: { readonly [kind in MessageRefusal['kind']]?: string } = {
+  too_large: 'MAX_BODY',
+  large_batch: 'MAX_BATCH',
+};
 
 /**
  * How long the answer of the bearer check may be used. A body can be held back for as long as the
@@ -27,7 +38,8 @@ export async function postMessage(exchange: Exchange, parts: TransportParts): Pr
   const startedAt = parts.clock.now();
   const read = await readMessage(request, parts);
   if (!read.ok) {
-    if (read.error.kind === 'too_large') parts.metrics.limitsReached.inc({ limit: 'MAX_BODY' });
+    const limit = LIMITS[read.error.kind];
+    if (limit !== undefined) parts.metrics.limitsReached.inc({ limit });
     return messageRefusalResponse(read.error);
   }
   const message = read.value;

@@ -26,6 +26,7 @@ export interface ConversationParts {
   readonly streams: Streams;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly subscriptionsMax: number;
   readonly requestTimeoutMs: number;
   readonly requestTimeoutTotalMs: number;
   /** Why nothing more is taken; undefined while it is. */
@@ -42,7 +43,7 @@ export class Conversation {
 
   constructor(parts: ConversationParts) {
     this.#parts = parts;
-    this.#remembered = new Remembered(parts.row, parts.metrics);
+    this.#remembered = new Remembered(parts);
   }
 
   call(

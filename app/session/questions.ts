@@ -18,9 +18,6 @@ import type { Address, Outbound } from './outbound.ts';
 import { renamed } from './renamed.ts';
 import type { SessionIds } from './router.ts';
 
-/** Questions of one child that may wait for the client at once. */
-export const QUESTIONS_MAX = 64;
-
 /** A request of the child. */
 interface Question extends InFlight<string> {
   readonly address: Address;
@@ -48,6 +45,8 @@ export class Questions {
     readonly ids: SessionIds;
     readonly outbound: Outbound;
     readonly calls: Calls;
+    /** Those that may wait for the client at once. */
+    readonly questionsMax: number;
     /** How long the client may take for an answer. */
     readonly timeoutMs: number;
     readonly toChild: (text: string) => Result<void, 'gone' | 'full'>;
@@ -61,7 +60,7 @@ export class Questions {
     this.#toChild = parts.toChild;
     this.#inFlight = new InFlightRequests({
       ...{ clock: parts.clock, metrics: parts.metrics },
-      ...{ max: QUESTIONS_MAX, limit: 'QUESTIONS_PER_SESSION' },
+      ...{ max: parts.questionsMax, limit: 'MAX_QUESTIONS_PER_SESSION' },
       onTimeOut: (question) => this.#timeOut(question),
     });
   }

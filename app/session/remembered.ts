@@ -3,9 +3,6 @@ import type { Metrics } from '../base/metrics.ts';
 import type { SessionState } from '../store/sessions.ts';
 import type { KeptRow } from './kept-row.ts';
 
-/** Subscriptions of one session, which every further child is told again. */
-export const SUBSCRIPTIONS_MAX = 256;
-
 /** Characters of the URI of a subscription. */
 export const SUBSCRIPTION_URI_MAX = 2048;
 
@@ -20,12 +17,19 @@ const SUBSCRIBE = 'resources/subscribe';
 export class Remembered {
   readonly #row: KeptRow;
   readonly #metrics: Metrics;
+  /** Each is told to every further child. */
+  readonly #subscriptionsMax: number;
   /** Subscriptions that the child was asked for and has not answered. */
   #asked = 0;
 
-  constructor(row: KeptRow, metrics: Metrics) {
-    this.#row = row;
-    this.#metrics = metrics;
+  constructor(parts: {
+    readonly row: KeptRow;
+    readonly metrics: Metrics;
+    readonly subscriptionsMax: number;
+  }) {
+    this.#row = parts.row;
+    this.#metrics = parts.metrics;
+    this.#subscriptionsMax = parts.subscriptionsMax;
   }
 
   /** The answer to a subscription beyond what a session can remember. */
@@ -34,9 +38,9 @@ export class Remembered {
     const { subscriptions } = this.#row.state;
     const { uri } = (params ?? {}) as { readonly uri?: unknown };
     if (typeof uri !== 'string' || subscriptions.includes(uri)) return undefined;
-    const hasRoom = subscriptions.length + this.#asked < SUBSCRIPTIONS_MAX;
+    const hasRoom = subscriptions.length + this.#asked < this.#subscriptionsMax;
     if (hasRoom && uri.length <= SUBSCRIPTION_URI_MAX) return undefined;
-    this.#metrics.limitsReached.inc({ limit: 'SUBSCRIPTIONS_PER_SESSION' });
+    this.#metrics.limitsReached.inc({ limit: 'MAX_SUBSCRIPTIONS' });
     return errorText(id, RPC_ERROR.connectionClosed, 'the session has no room for a subscription');
   }
 

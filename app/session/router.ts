@@ -26,6 +26,16 @@ export interface SessionIds {
   question(): string;
 }
 
+/** What may wait at once in one session. */
+export interface WaitingLimits {
+  /** Calls for answers of the child. */
+  readonly callsMax: number;
+  /** Questions of the child for answers of the client. */
+  readonly questionsMax: number;
+  /** Messages of the child for `notifications/initialized`. */
+  readonly heldMessagesMax: number;
+}
+
 /** The messages between a session's client and one child, in both directions. */
 export class Router {
   readonly #metrics: Metrics;
@@ -40,20 +50,20 @@ export class Router {
     readonly clock: Clock;
     readonly metrics: Metrics;
     readonly ids: SessionIds;
-    /** Calls that may wait for answers at once. */
-    readonly callsMax: number;
+    readonly limits: WaitingLimits;
     /** How long a client may take to answer its child. */
     readonly questionTimeoutMs: number;
   }) {
-    const { streams, clock, metrics, ids, callsMax, questionTimeoutMs } = parts;
+    const { streams, clock, metrics, ids, limits, questionTimeoutMs } = parts;
     const toChild = (text: string) => this.#send(text);
     this.#metrics = metrics;
-    this.#outbound = new Outbound({ streams, metrics });
+    this.#outbound = new Outbound({ streams, metrics, heldMax: limits.heldMessagesMax });
     const common = { clock, metrics, ids, outbound: this.#outbound, toChild };
-    this.#calls = new Calls({ ...common, callsMax });
+    this.#calls = new Calls({ ...common, callsMax: limits.callsMax });
     this.#questions = new Questions({
       ...common,
       calls: this.#calls,
+      questionsMax: limits.questionsMax,
       timeoutMs: questionTimeoutMs,
     });
   }

@@ -70,6 +70,7 @@ export async function enforced(
     allowIdle: () => undefined,
     rateLimits: passAll,
     bodyBytesMax: 8 * 1024 * 1024,
+    batchMax: 64,
   });
   let session: string | undefined;
   /** Sends a message, or the exact text of one. */

@@ -228,6 +228,9 @@ export interface SendOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Messages of one batch. */
+export const BATCH_MAX = 16;
+
 /** The resource under test with doubles behind it; Alice has session `s-alice`, Bob `s-bob`. */
 export function resourceUnderTest(
   options: { readonly bodyBytesMax?: number; readonly rateLimits?: RateLimits } = {},
@@ -252,6 +255,7 @@ export function resourceUnderTest(
     allowedOrigins: () => ['https://client.example'],
     serverVersions: VERSIONS,
     bodyBytesMax: options.bodyBytesMax ?? 64 * 1024,
+    batchMax: BATCH_MAX,
     allowIdle: () => undefined,
     rateLimits: options.rateLimits ?? passAll,
     clock,
@@ -270,6 +274,7 @@ export function resourceUnderTest(
     challenge,
     serverVersions: VERSIONS,
     bodyBytesMax: 1024,
+    batchMax: BATCH_MAX,
     clock,
     log: silentLog,
     metrics,

@@ -83,6 +83,7 @@ function whole(limits: Partial<SessionLimits> = {}) {
     allowedOrigins: () => [],
     serverVersions: VERSIONS,
     bodyBytesMax: 64 * 1024,
+    batchMax: 64,
     allowIdle: () => undefined,
     rateLimits: passAll,
     clock,

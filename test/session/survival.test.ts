@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'bun:test';
-import { SUBSCRIPTIONS_MAX } from '../../app/session/remembered.ts';
 import { RENEWAL_SWEEP_MS } from '../../app/session/renewal.ts';
 import { SWEEP_MS } from '../../app/session/session-map.ts';
 import { type FakeChild, opens } from '../support/fake-child.ts';
@@ -11,6 +10,7 @@ import {
   owner,
   request,
   response,
+  SUBSCRIPTIONS_MAX,
   settled,
 } from '../support/session-registry.ts';
 import { heard, listens, talk } from '../support/talk.ts';
@@ -122,7 +122,7 @@ describe('a session without a child (MCP stdio, Unexpected Termination)', () => 
     expect({ once, written }).toEqual({ once: 2, written: 2 });
   });
 
-  it('remembers SUBSCRIPTIONS_MAX subscriptions and refuses one more', async () => {
+  it('remembers as many subscriptions as it may, and refuses one more', async () => {
     const { session, child, metrics } = await talk();
     const subscribe = async (n: number) => {
       const { answer } = session.call(request('resources/subscribe', n, { uri: `u${n}` }));
@@ -133,7 +133,7 @@ describe('a session without a child (MCP stdio, Unexpected Termination)', () => 
       expect((await subscribe(n)).error).toBeUndefined();
     expect((await subscribe(SUBSCRIPTIONS_MAX)).error?.code).toBe(-32000);
     expect(await metrics.registry.getSingleMetricAsString('fjmcp_limits_reached_total')).toContain(
-      '{limit="SUBSCRIPTIONS_PER_SESSION"} 1',
+      '{limit="MAX_SUBSCRIPTIONS"} 1',
     );
   });
 

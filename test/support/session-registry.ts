@@ -153,6 +153,15 @@ export const STREAM_AGE_MS = 5 * 60_000;
 /** Calls that may wait in one session. */
 export const CALLS_MAX = 256;
 
+/** Questions of a child that may wait for its client. */
+export const QUESTIONS_MAX = 64;
+
+/** Messages of a child that may wait until its client is initialized. */
+export const HELD_MESSAGES_MAX = 64;
+
+/** Subscriptions of one session. */
+export const SUBSCRIPTIONS_MAX = 256;
+
 /** Limits that most tests never reach. */
 export const STREAM_LIMITS = {
   storedPerUserMax: 1000,
@@ -161,6 +170,9 @@ export const STREAM_LIMITS = {
   streamBufferBytesMax: 8 * 1024 * 1024,
   streamAgeMsMax: STREAM_AGE_MS,
   callsMax: CALLS_MAX,
+  questionsMax: QUESTIONS_MAX,
+  heldMessagesMax: HELD_MESSAGES_MAX,
+  subscriptionsMax: SUBSCRIPTIONS_MAX,
 };
 
 export function bench(
