@@ -60,6 +60,39 @@ export class ClientMemory implements OAuthClientProvider {
   }
 }
 
+/**
+ * What a connection of the SDK gets of its client's memory. It signs in by itself whenever a stream
+ * that it takes up again is answered with 401, a second after that stream has ended, while the person
+ * may be in the midst of the sign-in that the caller has begun. So it keeps its own verifier, and it
+ * changes no tokens but those that it has read.
+ */
+function apart(memory: ClientMemory): OAuthClientProvider {
+  let verifier = '';
+  let read: OAuthTokens | undefined;
+  return {
+    redirectUrl: memory.redirectUrl,
+    clientMetadata: memory.clientMetadata,
+    state: memory.state,
+    clientInformation: memory.clientInformation,
+    saveClientInformation: (information) => memory.saveClientInformation(information),
+    tokens() {
+      read = memory.current;
+      return read;
+    },
+    saveTokens(tokens) {
+      if (memory.current === read) memory.saveTokens(tokens);
+    },
+    saveCodeVerifier(made) {
+      verifier = made;
+    },
+    codeVerifier: () => verifier,
+    redirectToAuthorization: () => undefined,
+    invalidateCredentials(scope) {
+      if (memory.current === read) memory.invalidateCredentials(scope);
+    },
+  };
+}
+
 /** An MCP client made of the official SDK alone: it knows the address of `/mcp` and its person. */
 export class DemoClient {
   readonly memory: ClientMemory;
@@ -118,7 +151,7 @@ export class DemoClient {
     const client = new Client({ name: 'fjmcp-demo-client', version: '1.0.0' });
     const streamAnswered = Promise.withResolvers<void>();
     const transport = new StreamableHTTPClientTransport(this.mcpUrl, {
-      authProvider: this.memory,
+      authProvider: apart(this.memory),
       fetch: (url, init) => {
         const answer = this.#fetch(url, init);
         if (init?.method === 'GET') void answer.finally(streamAnswered.resolve).catch(() => {});

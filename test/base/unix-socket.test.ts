@@ -66,19 +66,19 @@ describe('the place of a unix socket', () => {
   it('is refused where something else than a socket is, which stays as it is', async () => {
     const { path } = place();
     writeFileSync(path, 'a letter');
-    expect(stageSocket(place())).rejects.toThrow('something that is no socket is there');
+    await expect(stageSocket(place())).rejects.toThrow('something that is no socket is there');
     expect(await Bun.file(path).text()).toBe('a letter');
   });
 
   it('is refused where another broker answers', async () => {
     await bind(place().path, 'other');
-    expect(stageSocket(place())).rejects.toThrow('another broker answers there');
+    await expect(stageSocket(place())).rejects.toThrow('another broker answers there');
     expect(await whoAnswers(place().path)).toBe('other');
   });
 
   it('is refused in a directory that others may write to', async () => {
     chmodSync(directory, 0o770);
-    expect(stageSocket(place())).rejects.toThrow(`chmod go-w ${directory}`);
+    await expect(stageSocket(place())).rejects.toThrow(`chmod go-w ${directory}`);
   });
 
   it('has a path of so many bytes at most that the name beside it fits too', async () => {
@@ -87,7 +87,7 @@ describe('the place of a unix socket', () => {
     await bind(staged.bindPath, 'long');
     staged.publish();
     expect(await whoAnswers(longest)).toBe('long');
-    expect(stageSocket(place({ path: `${longest}x` }))).rejects.toThrow('at most 102 bytes');
+    await expect(stageSocket(place({ path: `${longest}x` }))).rejects.toThrow('at most 102 bytes');
   });
 
   it('gets its directory when there is none, for its owner and its group', async () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, expect, it } from 'bun:test';
 import {
   copyFileSync,
   existsSync,
@@ -9,14 +9,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { type Clock, systemClock } from '../../app/base/clock.ts';
 import { findSandbox } from '../../app/child/find-sandbox.ts';
 import type { Supervisor } from '../../app/child/supervisor.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { CANARY, fixtureSupervisor, Talk } from '../support/fixture-supervisor.ts';
 import { childrenOf, commandLine, isAlive, untilGone } from '../support/processes.ts';
 import { bwrap, describeWith } from '../support/requirements.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const SUPPORT = new URL('../support/', import.meta.url).pathname;
 const HOSTILE = join(SUPPORT, 'hostile-child.ts');
@@ -49,9 +48,14 @@ afterEach(async () => {
 });
 
 function sandboxed(program: string, paths: readonly string[], ...args: string[]): Supervisor {
+  return sandboxedBy(systemClock, program, paths, ...args);
+}
+
+function sandboxedBy(clock: Clock, program: string, paths: readonly string[], ...args: string[]) {
   const found = findSandbox({ mode: 'bwrap', program, paths });
   if (!found.ok) throw new Error(found.error);
-  return fixtureSupervisor([], { sandbox: found.value, command: [program, ...args] }).supervisor;
+  const command = [program, ...args];
+  return fixtureSupervisor([], { sandbox: found.value, command, clock }).supervisor;
 }
 
 /** Every process below this one, as the machine's own numbers. */
@@ -247,10 +251,14 @@ describeWith(bwrap, 'a child in its sandbox', () => {
   });
 
   it('stops when its stdin ends, and is gone at once', async () => {
-    await hostile.tool('environment');
-    const inside = await innermost(hostile.child.pid);
-    expect(await hostile.child.stop('idle')).toMatchObject({ code: 0, reason: 'idle' });
+    // As long as that takes: by this clock no further step of its stop is due.
+    const patient = sandboxedBy(new FakeClock(), process.execPath, [SUPPORT], HOSTILE);
+    const talk = new Talk(patient);
+    const { child } = talk;
+    await talk.tool('environment');
+    const inside = await innermost(child.pid);
+    expect(await child.stop('idle')).toMatchObject({ code: 0, reason: 'idle' });
     await untilGone(inside);
-    expect(isAlive(hostile.child.pid)).toBe(false);
+    expect(isAlive(child.pid)).toBe(false);
   });
 });

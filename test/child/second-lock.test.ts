@@ -1,13 +1,10 @@
-import { afterEach, beforeEach, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, expect, it } from 'bun:test';
 import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findSandbox } from '../../app/child/find-sandbox.ts';
 import { parentDeathPrefix } from '../../app/child/process-group.ts';
 import { bwrap, describeWith, type Requirement, root } from '../support/requirements.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 /** The user of a service: not root, and owner of no file here. */
 const SERVICE_USER = '65534';

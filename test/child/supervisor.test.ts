@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createMetrics } from '../../app/base/metrics.ts';
 import { Secret } from '../../app/base/secret.ts';
 import type { Supervisor, SupervisorOptions } from '../../app/child/supervisor.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import {
   CANARY,
   fixtureCommand,
@@ -36,6 +37,9 @@ function setUp(
 afterEach(async () => {
   await Promise.all(open.splice(0).map((supervisor) => supervisor.stopAll('test_over')));
 });
+
+/** Time for a child to do each step of its end by itself, as long as that takes. */
+const patient = (): Partial<SupervisorOptions> => ({ clock: new FakeClock() });
 
 const request = { token: new Secret(CANARY), label: 'label123', onLine: () => undefined };
 
@@ -115,7 +119,7 @@ describe('environment and arguments of a child', () => {
   });
 
   it('S11: logs each start and each end with program, process and session', async () => {
-    const { supervisor, memory } = setUp();
+    const { supervisor, memory } = setUp([], patient());
     const { child } = new Talk(supervisor);
     await child.stop('idle');
     const both = { session: 'label123', pid: child.pid };
@@ -284,7 +288,7 @@ describe('stdout of a child (MCP transports, stdio)', () => {
 
 describe('the end of a child (MCP lifecycle, Shutdown)', () => {
   it('P6: closes stdin first, and a good child leaves by itself', async () => {
-    const talk = new Talk(setUp().supervisor);
+    const talk = new Talk(setUp([], patient()).supervisor);
     await talk.tool('echo');
     expect(await talk.child.stop('idle')).toEqual({ code: 0, signal: null, reason: 'idle' });
   });
@@ -384,7 +388,8 @@ describe('the end of a child (MCP lifecycle, Shutdown)', () => {
     for (let i = 0; i < 100; i += 1) await cycle();
     // A leak of one a cycle would be a hundred; this process has descriptors of other suites too.
     expect(descriptorCount() - before).toBeLessThan(20);
-    expect(zombieCount()).toBe(0);
+    // One of another suite may have ended just now; the time limit of the test is the bound.
+    while (zombieCount() > 0) await Bun.sleep(5);
   });
 });
 

@@ -28,10 +28,10 @@ describe('what a broker gives to its successor', () => {
     { format: 1, storeKeys: KEY },
     { format: 1 },
   ])('is refused as %j', async (given) => {
-    expect(read(JSON.stringify(given))).rejects.toThrow('no store keys');
+    await expect(read(JSON.stringify(given))).rejects.toThrow('no store keys');
   });
 
   it('is refused when it is no JSON', async () => {
-    expect(read('')).rejects.toThrow();
+    await expect(read('')).rejects.toThrow();
   });
 });

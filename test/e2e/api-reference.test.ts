@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterAll, beforeAll, expect, it } from 'bun:test';
 import { Elysia, t } from 'elysia';
 import { type Browser, chromium as engine, type Page } from 'playwright-core';
 import { apiReference } from '../../app/http/api-reference.ts';
@@ -9,9 +9,6 @@ const routes = () =>
     response: { 200: t.Object({ status: t.Literal('ok') }) },
     detail: { tags: ['Status'], summary: 'The process answers', description: 'Some *text*.' },
   });
-
-/** A browser on a busy machine takes its time; nothing here waits for a duration. */
-setDefaultTimeout(60_000);
 
 /** What a page did that its policy forbids, where it went, and what it complained about. */
 interface Watched {

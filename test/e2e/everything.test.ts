@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
 import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
@@ -7,9 +7,6 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { type OfficialClient, officialClient } from '../support/official-client.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
-
-/** A busy machine takes its time; nothing here waits for a duration. */
-setDefaultTimeout(60_000);
 
 const EVERYTHING = new URL(
   '../../node_modules/@modelcontextprotocol/server-everything/dist/index.js',

@@ -37,7 +37,7 @@ describe('a listener on a port', () => {
     const first = await listen('a', { kind: 'tcp', hostname: '127.0.0.1', port: 0 });
     expect(first.address).toBe(`127.0.0.1:${first.port}`);
     const taken: ListenAddress = { kind: 'tcp', hostname: '127.0.0.1', port: first.port ?? 0 };
-    expect(listen('b', taken)).rejects.toMatchObject({ reason: 'EADDRINUSE' });
+    await expect(listen('b', taken)).rejects.toMatchObject({ reason: 'EADDRINUSE' });
   });
 });
 
@@ -54,11 +54,13 @@ describe('a listener on a unix socket', () => {
 
   it('says why it cannot listen, and leaves what is there', async () => {
     await listen('a', socket());
-    expect(listen('b', socket())).rejects.toMatchObject({ reason: 'another broker answers there' });
+    await expect(listen('b', socket())).rejects.toMatchObject({
+      reason: 'another broker answers there',
+    });
     expect(await ask()).toBe('a');
     writeFileSync(join(directory, 'file'), '');
     const file: ListenAddress = { kind: 'unix', path: join(directory, 'file') };
-    expect(listen('b', file)).rejects.toMatchObject({
+    await expect(listen('b', file)).rejects.toMatchObject({
       reason: 'something that is no socket is there',
     });
   });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
 import { createKeyring } from '../../app/base/keyring.ts';
 import { systemRandom } from '../../app/base/secret.ts';
 import type { DemoClient } from '../../app/demo/client.ts';
@@ -8,9 +8,6 @@ import { Canaries, readFiles, searchProcesses } from '../support/canaries.ts';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { alice, newClient, tokenOf } from '../support/sign-in.ts';
 import { createWiretap } from '../support/wiretap.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const BROWSER_COOKIE = '__Host-fjmcp-browser';
 
@@ -88,8 +85,8 @@ function expectNothingFound(): void {
 }
 
 /** The child that was started last, and the upstream token that was the newest then. */
-function newestChild() {
-  const pid = Number(broker.log('child.started').at(-1)?.pid);
+async function newestChild() {
+  const pid = Number((await broker.logged('child.started')).at(-1)?.pid);
   return { pid, token: issued.at(-1)?.access_token ?? '' };
 }
 
@@ -135,7 +132,7 @@ describe('secrets in a whole run', () => {
 
     const sdk = await client.connect();
     await sdk.callTool({ name: 'echo', arguments: {} });
-    const child = newestChild();
+    const child = await newestChild();
     expectOnlyInEnvironments(child.pid);
     const environment = await Bun.file(`/proc/${child.pid}/environ`).text();
     const variables = environment.split('\0').filter(Boolean);
@@ -166,12 +163,12 @@ describe('secrets in a whole run', () => {
     const other = confidentialClient('client_secret_basic');
     await other.authorize(person);
     await other.connect();
-    const pids = broker.log('child.started').map(({ pid }) => Number(pid));
+    const pids = (await broker.logged('child.started', 3)).map(({ pid }) => Number(pid));
     expectOnlyInEnvironments(...pids.slice(-2).sort((a, b) => a - b));
 
     expect(await post('/oauth/token', repeated)).toBe(400);
     await broker.logged('child.exited', 2);
-    expect(broker.log('grant.ended')).toMatchObject([{ reason: 'refresh_reuse' }]);
+    expect(await broker.logged('grant.ended')).toMatchObject([{ reason: 'refresh_reuse' }]);
     expectOnlyInEnvironments(Number(pids.at(-1)));
     const revoke = new URLSearchParams({ token: refreshTokenOf(other) });
     const { client_id, client_secret } = other.memory.information ?? { client_id: '' };

@@ -110,7 +110,7 @@ describe('a hand-over that fails leaves everything as it was', () => {
     writeFileSync(join(on.stage.directory, 'config.toml'), 'child_command = "/nowhere/at-all"\n');
     replaceProgram(`exec ${process.execPath} "$@"`);
     await expectStays(/exit code 1/);
-    const [reason] = on.broker.log('process.not_started');
+    const [reason] = await on.broker.logged('process.not_started');
     expect(String(reason?.reason)).toContain('/nowhere/at-all cannot be run');
   });
 
@@ -123,7 +123,7 @@ describe('a hand-over that fails leaves everything as it was', () => {
       `exec ${process.execPath} "$@"`,
     );
     await expectStays(/exit code 1/);
-    const [reason] = on.broker.log('process.not_started');
+    const [reason] = await on.broker.logged('process.not_started');
     expect(String(reason?.reason)).toContain('keeps its store at');
   });
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, describe, expect, it } from 'bun:test';
 import { parentDeathPrefix } from '../../app/child/process-group.ts';
 import { type BrokerProcess, type Stage, setStage } from '../support/broker-process.ts';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
@@ -6,9 +6,6 @@ import { isAlive, untilGone } from '../support/processes.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { describeWith, type Requirement } from '../support/requirements.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const setpriv: Requirement = {
   name: 'setpriv',
@@ -29,7 +26,7 @@ async function brokerWithChildren(...flags: string[]) {
   const token = await accessTokenOf(stage.mcpUrl);
   const clients = [new RawClient(stage.mcpUrl, token), new RawClient(stage.mcpUrl, token)] as const;
   for (const client of clients) expect((await client.initialize()).status).toBe(200);
-  const pids = broker.log('child.started').map(({ pid }) => Number(pid));
+  const pids = (await broker.logged('child.started', 2)).map(({ pid }) => Number(pid));
   expect(pids.map(isAlive)).toEqual([true, true]);
   return { broker, clients, pids };
 }

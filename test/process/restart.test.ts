@@ -1,12 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
 import type { HttpFetch } from '../../app/demo/person.ts';
 import { type BrokerProcess, type Stage, setStage } from '../support/broker-process.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { alice, bob, newClient, tokenOf } from '../support/sign-in.ts';
 import { DEMO_CHILD } from '../support/system.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const COMMAND = [...DEMO_CHILD, '--url', '{forgejo_url}'];
 

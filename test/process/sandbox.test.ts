@@ -1,4 +1,4 @@
-import { afterEach, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, expect, it } from 'bun:test';
 import { dirname } from 'node:path';
 import { type Stage, setStage } from '../support/broker-process.ts';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
@@ -6,9 +6,6 @@ import { commandLine } from '../support/processes.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { bwrap, describeWith, type Requirement, root } from '../support/requirements.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 /** Makes the kernel refuse namespaces to what follows, as hardened systems do. */
 const WITHOUT_NAMESPACES = [
@@ -50,9 +47,9 @@ describeWith(bwrap, 'a broker with CHILD_SANDBOX', () => {
     await setSandbox('auto');
     const broker = await stage.start();
     await callOnce();
-    const [started] = broker.log('child.started').slice(-1);
+    const [started] = await broker.logged('child.started');
     expect(commandLine(Number(started?.pid))).toStartWith('/usr/bin/bwrap --unshare-all ');
-    expect(broker.log('child.sandbox')).toMatchObject([{ level: 'info', without: [] }]);
+    expect(await broker.logged('child.sandbox')).toMatchObject([{ level: 'info', without: [] }]);
     expect(broker.log('child.sandbox_off')).toEqual([]);
   });
 });
@@ -62,7 +59,7 @@ describeWith(refusing, 'a broker where the kernel refuses namespaces', () => {
     await setSandbox('auto');
     const broker = await stage.start({ wrapper: WITHOUT_NAMESPACES });
     await callOnce();
-    expect(broker.log('child.sandbox_off')).toMatchObject([
+    expect(await broker.logged('child.sandbox_off')).toMatchObject([
       { level: 'error', reason: expect.stringContaining('namespace') },
     ]);
   });

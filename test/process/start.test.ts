@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'bun:test';
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { STORE_KEY_BYTES } from '../../app/base/keyring.ts';
@@ -12,9 +12,6 @@ import {
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 let stage: Stage;
 

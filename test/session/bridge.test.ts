@@ -1,4 +1,7 @@
 import { afterEach, describe, expect, it } from 'bun:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { systemClock } from '../../app/base/clock.ts';
 import { createMetrics } from '../../app/base/metrics.ts';
 import { ok } from '../../app/base/result.ts';
@@ -92,9 +95,12 @@ describe('a session with a real process', () => {
     const { registry } = setUp();
     const { session } = await opened(registry);
     const finished: string[] = [];
-    const slow = tool(session, 'slow', { ms: 200 }).then(() => finished.push('slow'));
-    const quick = tool(session, 'echo').then(() => finished.push('quick'));
-    await Promise.all([slow, quick]);
+    const path = join(mkdtempSync(join(tmpdir(), 'fjmcp-bridge-')), 'answer-now');
+    const slow = tool(session, 'wait_for_file', { path }).then(() => finished.push('slow'));
+    await tool(session, 'echo').then(() => finished.push('quick'));
+    writeFileSync(path, '');
+    await slow;
+    rmSync(dirname(path), { recursive: true });
     expect(finished).toEqual(['quick', 'slow']);
   });
 

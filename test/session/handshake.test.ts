@@ -137,7 +137,7 @@ describe('a session that does not open', () => {
   it('leaves no child behind when the row cannot be written', async () => {
     const { registry, supervisor, sessions } = bench();
     sessions.failure = new StoreError('full');
-    expect(registry.open(owner(), initialize())).rejects.toBeInstanceOf(StoreError);
+    await expect(registry.open(owner(), initialize())).rejects.toBeInstanceOf(StoreError);
     await settled();
     expect(supervisor.last.stopReason).toBe('not_opened');
     expect(registry.count).toBe(0);
@@ -146,7 +146,7 @@ describe('a session that does not open', () => {
   it('gives its place back when the token cannot be read', async () => {
     const { registry, forge } = bench({ limits: { sessionsMax: 1 } });
     forge.gate = Promise.reject(new StoreError('busy'));
-    expect(registry.open(owner(), initialize())).rejects.toBeInstanceOf(StoreError);
+    await expect(registry.open(owner(), initialize())).rejects.toBeInstanceOf(StoreError);
     await settled();
     expect(registry.count).toBe(0);
   });

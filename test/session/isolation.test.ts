@@ -12,7 +12,7 @@ import {
   settled,
 } from '../support/session-registry.ts';
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const CASES = 1_000;
 const STEPS = { minLength: 40, maxLength: 120, size: 'max' } as const;

@@ -15,8 +15,10 @@ export interface HandOverStage {
   readonly socketPath: string;
   /** Runs `fjmcp-broker reload`. */
   reload(...words: string[]): ReturnType<typeof ownCommand>;
-  /** The processes of successors, in their order. */
+  /** The processes of successors so far, in their order. */
   readonly successors: readonly number[];
+  /** The process of the successor of that number, once the log names it. */
+  successor(number: number): Promise<number>;
   end(): Promise<void>;
 }
 
@@ -50,6 +52,9 @@ export async function setHandOverStage(
       ownCommand('reload', '--control-socket', `${stage.storePath}.control`, ...words),
     get successors() {
       return successors();
+    },
+    async successor(number) {
+      return Number((await broker.logged('handover.started', number))[number - 1]?.pid);
     },
     async end() {
       // They hold the pipes that the end of the stage waits for.

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { giveTestsTime, TEST_MS_MAX } from './test-time.ts';
 
 /**
  * Makes `bun test` work in a fresh checkout. The resolver remembers that there was no
@@ -16,6 +17,8 @@ if (!existsSync(`${root}node_modules/elysia`)) {
   });
   process.exit(again.exitCode);
 }
+
+giveTestsTime(TEST_MS_MAX);
 
 /** The arguments as typed; `process.argv` in a preload lacks those of the test runner. */
 function ownArguments(): string[] {

@@ -1,6 +1,8 @@
 import { type Cancel, type Clock, systemClock } from '../../app/base/clock.ts';
 
 interface Timer {
+  /** What was asked for, by one that fires once. */
+  readonly delayMs: number | undefined;
   readonly periodMs: number | undefined;
   readonly run: () => void;
   dueAt: number;
@@ -20,11 +22,19 @@ export class SkippingClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): Cancel {
-    return this.#plan(delayMs, undefined, run);
+    return this.#plan({ delayMs, periodMs: undefined, run });
   }
 
   every(periodMs: number, run: () => void): Cancel {
-    return this.#plan(periodMs, periodMs, run);
+    return this.#plan({ delayMs: undefined, periodMs, run });
+  }
+
+  /**
+   * Whether a limit of that length runs for something: the one sign from outside that a call, or a
+   * start, is under way, which a skip would end.
+   */
+  limits(delayMs: number): boolean {
+    return this.#timers.values().some((timer) => timer.delayMs === delayMs);
   }
 
   /** Moves the time on by `ms` at once; what has fallen due runs now, each timer once. */
@@ -37,9 +47,9 @@ export class SkippingClock implements Clock {
     for (const timer of this.#timers) this.#arm(timer);
   }
 
-  #plan(delayMs: number, periodMs: number | undefined, run: () => void): Cancel {
-    const dueAt = this.now() + Math.max(0, delayMs);
-    const timer: Timer = { periodMs, run, dueAt, cancelReal: () => undefined };
+  #plan(planned: Pick<Timer, 'delayMs' | 'periodMs' | 'run'>): Cancel {
+    const dueAt = this.now() + Math.max(0, planned.delayMs ?? planned.periodMs ?? 0);
+    const timer: Timer = { ...planned, dueAt, cancelReal: () => undefined };
     this.#timers.add(timer);
     this.#arm(timer);
     return () => this.#remove(timer);

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'bun:test';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
-import type { DemoClient } from '../../app/demo/client.ts';
+import { ClientMemory, DemoClient } from '../../app/demo/client.ts';
+import type { HttpFetch } from '../../app/demo/person.ts';
 import { callFor, eventsOf, whoIs } from '../referee/sdk-client.ts';
 import { SkippingClock } from '../support/skipping-clock.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
+import { letMinutesPass } from './minutes.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -37,12 +39,24 @@ async function withSystem(
   }
 }
 
-/** Lets minutes pass, each with its sweep, until that event was logged. */
-async function untilLogged(system: TestSystem, clock: SkippingClock, event: string) {
-  while (eventsOf(system, event).length === 0) {
-    clock.skip(MINUTE_MS);
-    await Bun.sleep(50);
-  }
+/**
+ * A client that has signed in and has no listening stream: the SDK takes up one that has ended a
+ * second later and asks on its own account then, between what a test counts.
+ */
+async function connected(system: TestSystem): Promise<DemoClient> {
+  const withoutStream: HttpFetch = async (url, init) => {
+    const listens = init?.method === 'GET' && String(url) === system.mcpUrl;
+    return listens ? new Response(null, { status: 405 }) : fetch(url, init);
+  };
+  const client = new DemoClient(system.mcpUrl, new ClientMemory('Test client'), withoutStream);
+  await client.authorize(system.person());
+  await client.connect();
+  return client;
+}
+
+/** Lets minutes pass until that event was logged. */
+function untilLogged(system: TestSystem, clock: SkippingClock, event: string): Promise<void> {
+  return letMinutesPass(clock, () => eventsOf(system, event).length > 0);
 }
 
 /** Requests of any kind that the broker has answered. */
@@ -66,7 +80,7 @@ describe('a connection that only a sign-in can mend', () => {
     await withSystem(
       { sessionTtlMs: 30 * DAY_MS, refreshTtlS: 400 * 86_400 },
       async (system, clock) => {
-        const client = await system.connected();
+        const client = await connected(system);
         const { sessionId } = client;
         clock.skip(91 * DAY_MS);
         await asksForSignIn(system, client);
@@ -80,11 +94,11 @@ describe('a connection that only a sign-in can mend', () => {
         await client.close();
       },
     );
-  }, 30_000);
+  });
 
   it('goes on in its session when only the grant was unused beyond REFRESH_TOKEN_TTL', async () => {
     await withSystem({ refreshTtlS: 400 * 86_400 }, async (system, clock) => {
-      const client = await system.connected();
+      const client = await connected(system);
       const { sessionId } = client;
       clock.skip(91 * DAY_MS);
       await asksForSignIn(system, client);
@@ -93,11 +107,11 @@ describe('a connection that only a sign-in can mend', () => {
       expect(client.sessionId).toBe(sessionId);
       await client.close();
     });
-  }, 30_000);
+  });
 
   it('is asked for one when its refresh token at the forge has died, and goes on in its session', async () => {
     await withSystem({ refreshTtlS: 10 * 86_400 }, async (system, clock) => {
-      const client = await system.connected();
+      const client = await connected(system);
       const { sessionId } = client;
       // Nobody could renew it meanwhile: the broker was away, as far as the forge knows.
       clock.skip(11 * DAY_MS);
@@ -109,11 +123,11 @@ describe('a connection that only a sign-in can mend', () => {
       expect(client.sessionId).toBe(sessionId);
       await client.close();
     });
-  }, 30_000);
+  });
 
   it('is asked for one, with rotation on, when an answer with new tokens was cut off for good', async () => {
     await withSystem({}, async (system, clock) => {
-      const client = await system.connected();
+      const client = await connected(system);
       const { sessionId } = client;
       const cut = system.forge.faults.set({ kind: 'cut' }, { on: TOKEN_ENDPOINT, times: 1 });
       clock.skip(56 * MINUTE_MS);
@@ -125,13 +139,13 @@ describe('a connection that only a sign-in can mend', () => {
       expect(client.sessionId).toBe(sessionId);
       await client.close();
     });
-  }, 30_000);
+  });
 });
 
 describe('a connection that needs no sign-in', () => {
   it('is not asked for one when an answer was cut off and the forge does not rotate', async () => {
     await withSystem({ rotation: false }, async (system, clock) => {
-      const client = await system.connected();
+      const client = await connected(system);
       const cut = system.forge.faults.set({ kind: 'cut' }, { on: TOKEN_ENDPOINT, times: 1 });
       clock.skip(56 * MINUTE_MS);
       await cut.reached;
@@ -140,11 +154,11 @@ describe('a connection that needs no sign-in', () => {
       expect(eventsOf(system, 'account.needs_sign_in')).toEqual([]);
       await client.close();
     });
-  }, 30_000);
+  });
 
   it('is not asked for one when the forge is slow with new tokens, which count when they come', async () => {
     await withSystem({}, async (system, clock) => {
-      const client = await system.connected();
+      const client = await connected(system);
       const { sessionId } = client;
       const held = system.forge.faults.set({ kind: 'hold' }, { on: TOKEN_ENDPOINT, times: 1 });
       clock.skip(56 * MINUTE_MS);
@@ -161,5 +175,5 @@ describe('a connection that needs no sign-in', () => {
       expect(eventsOf(system, 'account.needs_sign_in')).toEqual([]);
       await client.close();
     });
-  }, 30_000);
+  });
 });

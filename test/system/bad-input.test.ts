@@ -1,12 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
 import { connect } from 'node:net';
 import { expectNothingInternal, pageText } from '../support/internals.ts';
 import { RawClient, rpcAnswer } from '../support/raw-client.ts';
 import { tokenOf } from '../support/sign-in.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const BODY_BYTES_MAX = 64 * 1024;
 const JSON_TYPE = { 'content-type': 'application/json' };

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
 import type { DemoClient } from '../../app/demo/client.ts';
 import type { DemoFault, DemoFaultReach } from '../../app/demo/forge-faults.ts';
 import type { Person } from '../../app/demo/person.ts';
@@ -6,9 +6,6 @@ import { linksOf, pageText } from '../support/internals.ts';
 import { tokenOf } from '../support/sign-in.ts';
 import { SkippingClock } from '../support/skipping-clock.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const TOKEN_ENDPOINT = { on: '/login/oauth/access_token' };
 const USER_ENDPOINT = { on: '/api/v1/user' };

@@ -2,13 +2,14 @@ import { afterAll, beforeAll, describe, expect, it, setDefaultTimeout } from 'bu
 import { Secret } from '../../app/base/secret.ts';
 import type { Child } from '../../app/child/supervisor.ts';
 import { type BrokerProcess, type Stage, setStage } from '../support/broker-process.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { fixtureSupervisor } from '../support/fixture-supervisor.ts';
 import { lightChild } from '../support/light-child.ts';
 import { childrenOf, descriptorCount, zombieCount } from '../support/processes.ts';
 import { RawSession } from '../support/raw-session.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const CYCLES = 1_000;
 const SESSIONS = 500;
@@ -44,17 +45,21 @@ async function settled(pid: number): Promise<ReturnType<typeof holdings>> {
   }
 }
 
+/**
+ * Resolves when it holds no more than before; the test's own time limit is the bound. It may hold
+ * less: a connection that another suite, or the client, had kept open is closed some day.
+ */
 async function untilBack(pid: number, before: ReturnType<typeof holdings>): Promise<void> {
-  for (let polls = 0; polls < 500; polls += 1) {
-    if (Bun.deepEquals(holdings(pid), before)) return;
-    await Bun.sleep(20);
-  }
-  expect(holdings(pid)).toEqual(before);
+  const isBack = ({ descriptors, children, zombies }: typeof before) =>
+    descriptors <= before.descriptors && children <= before.children && zombies <= before.zombies;
+  while (!isBack(holdings(pid))) await Bun.sleep(20);
 }
 
 describe('children that come and go', () => {
   it(`leave descriptors, children and zombies as before over ${CYCLES} starts and stops`, async () => {
-    const { supervisor } = fixtureSupervisor([], { command: lightChild().command });
+    // Each child has the time that it takes to leave by itself: no step of its stop is due.
+    const clock = new FakeClock();
+    const { supervisor } = fixtureSupervisor([], { command: lightChild().command, clock });
     const cycle = async () => {
       const answered = Promise.withResolvers<void>();
       const spawned = supervisor.spawn({

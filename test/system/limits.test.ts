@@ -1,12 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
 import { fixtureCommand } from '../support/fixture-supervisor.ts';
 import { expectNothingInternal } from '../support/internals.ts';
 import { RawClient, rpcAnswer } from '../support/raw-client.ts';
 import { accessTokenOf, alice, bob } from '../support/sign-in.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 let system: TestSystem;
 let aliceToken: string;

@@ -6,7 +6,8 @@ import { residentMb } from '../support/processes.ts';
 import { RawSession } from '../support/raw-session.ts';
 import { accessTokenOf } from '../support/sign-in.ts';
 
-setDefaultTimeout(30_000);
+// Thousands of requests one after the other: 5 s on a quiet machine, a minute on a very busy one.
+setDefaultTimeout(300_000);
 
 /** Resident set of a broker with this many sessions, each with an open GET stream. */
 const STREAMS = 1_000;

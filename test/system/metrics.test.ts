@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, describe, expect, it } from 'bun:test';
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,9 +9,6 @@ import { VERSION } from '../../app/base/version.ts';
 import { startBroker } from '../../app/broker.ts';
 import type { Config } from '../../app/config.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const TOKEN = 'canary-metrics-token';
 const ON_A_PORT: Partial<Config> = {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, describe, expect, it } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,9 +9,6 @@ import { NO_RATE_LIMITS } from '../support/rate-limits.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { tokenOf } from '../support/sign-in.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const stops: (() => Promise<void> | void)[] = [];
 

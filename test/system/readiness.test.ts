@@ -1,10 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
 import { expectNothingInternal } from '../support/internals.ts';
 import { SkippingClock } from '../support/skipping-clock.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 /** How long the word of the forge is taken for the present one. */
 const FORGE_CACHED_MS = 10_000;

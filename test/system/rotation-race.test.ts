@@ -1,13 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, it } from 'bun:test';
 import type { DemoClient } from '../../app/demo/client.ts';
 import type { DemoTokenAnswer } from '../../app/demo/forge-tokens.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { tokenOf } from '../support/sign-in.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
 import { WatchedClock } from '../support/watched-clock.ts';
-
-// Real processes: on a busy machine each of many takes its time.
-setDefaultTimeout(30_000);
 
 const TOKEN_ENDPOINT = '/login/oauth/access_token';
 

@@ -1,11 +1,9 @@
-import { afterEach, beforeEach, expect, it, setDefaultTimeout } from 'bun:test';
+import { afterEach, beforeEach, expect, it } from 'bun:test';
 import { BREAKER_PAUSE_MS, FAILURES_TO_OPEN } from '../../app/child/spawn-breaker.ts';
 import { RawClient, rpcAnswer } from '../support/raw-client.ts';
 import { accessTokenOf, alice, bob } from '../support/sign-in.ts';
 import { SkippingClock } from '../support/skipping-clock.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
-
-setDefaultTimeout(30_000);
 
 /** How long `/readyz` takes the forge's last word for its present one. */
 const FORGE_CACHED_MS = 10_000;
