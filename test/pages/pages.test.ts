@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'bun:test';
 import { authorizationPages } from '../../app/pages/authorization-pages.ts';
-import type { ClientView } from '../../app/pages/client.ts';
-import type { ChoicesView, PermissionView } from '../../app/pages/permission.ts';
 import { STYLESHEET } from '../../app/pages/stylesheet.ts';
+import type { ChoicesView, ClientView, PermissionView } from '../../app/pages/views.ts';
 
 const EVIL = '"><script>alert(1)</script>';
 const CLIENT: ClientView = {
