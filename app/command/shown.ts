@@ -1,9 +1,28 @@
+import type { Shown } from '../control/protocol.ts';
+
 /** Longest text in a column; names come from whoever registered a client. */
 const CELL_LENGTH_MAX = 40;
 const COLUMN_GAP = '  ';
 
 /** Control and format characters: in a terminal they move the cursor, colour or turn text around. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** A list as a table, with how many there are under it; `aside` tells more about them. */
+export function shownList<Row>(
+  { rows, more }: Shown<Row>,
+  list: {
+    readonly noun: string;
+    readonly heading: readonly string[];
+    readonly cells: (row: Row) => readonly string[];
+    readonly aside?: string;
+  },
+): string {
+  const { noun, heading, cells, aside = '' } = list;
+  const count = shownCount(rows.length, noun);
+  if (rows.length === 0) return `${count}\n`;
+  const tail = more ? ', and more that are not shown' : '';
+  return `${shownTable(heading, rows.map(cells))}${count}${aside}${tail}\n`;
+}
 
 /** Rows of a table with a heading, each column as wide as its longest cell. */
 export function shownTable(
