@@ -104,8 +104,8 @@ function readLoginFile(path: string): Result<string, string> {
 }
 
 function wrong(says: string): Finding {
-  const todo = 'fjmcp-broker --help tells of all settings.';
-  return { check: 'settings', status: 'fault', says, todo };
+  const remedy = 'fjmcp-broker --help tells of all settings.';
+  return { check: 'settings', status: 'fault', says, remedy };
 }
 
 function odd(says: string): Finding {
@@ -122,9 +122,9 @@ function tell(context: CommandContext, findings: readonly Finding[], json: boole
     context.print(shownJson({ ok: counts.fault === 0, counts, findings }));
     return;
   }
-  const lines = findings.map(({ check, status, says, todo }) => {
+  const lines = findings.map(({ check, status, says, remedy }) => {
     const line = `${MARKS[status].padEnd(8)}${check.padEnd(13)}${printable(says)}`;
-    return todo === undefined ? line : `${line}\n${' '.repeat(21)}-> ${printable(todo)}`;
+    return remedy === undefined ? line : `${line}\n${' '.repeat(21)}-> ${printable(remedy)}`;
   });
   const sum = `${counts.fault} wrong, ${counts.warning} to know, ${counts.fine} well`;
   const rest = counts.skipped === 0 ? '' : `, ${counts.skipped} not looked at`;

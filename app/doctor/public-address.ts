@@ -93,11 +93,11 @@ async function lookAtCertificate(parts: DoctorParts): Promise<readonly Found[]> 
 async function lookAtAnswer(parts: DoctorParts): Promise<Found> {
   const { origin } = urlOf(parts);
   const answer = await parts.machineFetch(get(parts, '/healthz'));
-  const todo = 'Check that the proxy runs, serves this name, and passes all paths to the broker.';
-  if (!answer.ok) return fault(`${origin} gives no answer: ${answer.error.detail}.`, todo);
+  const remedy = 'Check that the proxy runs, serves this name, and passes all paths to the broker.';
+  if (!answer.ok) return fault(`${origin} gives no answer: ${answer.error.detail}.`, remedy);
   const { status, text } = answer.value;
   if (status !== 200 || !text.startsWith('{"status":"ok","version":')) {
-    return fault(`${origin} is answered by something else (status ${status}).`, todo);
+    return fault(`${origin} is answered by something else (status ${status}).`, remedy);
   }
   return fine(`${origin} leads to the broker.`);
 }

@@ -109,12 +109,12 @@ async function lookAtKey({ config, askBroker }: DoctorParts): Promise<readonly F
 
 function lookAtBackups({ config, clock, backupDirectory }: DoctorParts): Found {
   const last = listBackups(config.storePath, backupDirectory).at(-1);
-  const todo = 'systemctl enable --now fjmcp-broker-backup.timer, or fjmcp-broker backup.';
-  if (last === undefined) return warning(`There is no backup in ${backupDirectory}.`, todo);
+  const remedy = 'systemctl enable --now fjmcp-broker-backup.timer, or fjmcp-broker backup.';
+  if (last === undefined) return warning(`There is no backup in ${backupDirectory}.`, remedy);
   const ageMs = clock.now() - statSync(last).mtimeMs;
   const age = `${Math.max(0, Math.floor(ageMs / 3_600_000))} h old`;
   return ageMs > BACKUP_AGE_MS_MAX
-    ? warning(`The last backup ${last} is ${age}.`, todo)
+    ? warning(`The last backup ${last} is ${age}.`, remedy)
     : fine(`The last backup ${last} is ${age}.`);
 }
 
@@ -123,7 +123,7 @@ function lookAtDisk({ config, freeBytes }: DoctorParts): Found {
   if (!existsSync(directory)) return skipped(`There is no directory ${directory} yet.`);
   const free = freeBytes(directory);
   const says = `${Math.floor(free / MIB)} MiB are free in ${directory}.`;
-  const todo = 'Make room: with a full disk the broker answers 503 until there is some.';
-  if (free < FREE_FAULT_BYTES) return fault(says, todo);
-  return free < FREE_WARNING_BYTES ? warning(says, todo) : fine(says);
+  const remedy = 'Make room: with a full disk the broker answers 503 until there is some.';
+  if (free < FREE_FAULT_BYTES) return fault(says, remedy);
+  return free < FREE_WARNING_BYTES ? warning(says, remedy) : fine(says);
 }
