@@ -118,6 +118,12 @@ describe('every page', () => {
       }
     });
 
+    it(`[double-click class] ${name}: has no button, box or link that an address can put the focus on`, async () => {
+      const text = await render().text();
+      // A fragment gives the focus to whatever has its id; a key held down would then press it.
+      expect(text).not.toMatch(/<(button|input|a|summary)[^>]* (id|autofocus)\b/i);
+    });
+
     it(`${name}: can be read aloud and on a phone: language, title, one heading, one main part`, async () => {
       const text = await render().text();
       expect(text).toStartWith('<!doctype html>\n<html lang="en">');
