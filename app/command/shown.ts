@@ -1,3 +1,4 @@
+import { counted } from '../base/counted.ts';
 import type { Shown } from '../control/protocol.ts';
 
 /** Longest text in a column; names come from whoever registered a client. */
@@ -76,8 +77,7 @@ export function shownAge(atMs: number | null, nowMs: number): string {
 
 /** `no sessions`, `1 session`, `2 sessions`. */
 export function shownCount(count: number, noun: string): string {
-  if (count === 0) return `no ${noun}s`;
-  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
+  return count === 0 ? `no ${noun}s` : counted(count, noun);
 }
 
 /** `812 B`, `4.2 KiB`, `1.0 GiB`. */

@@ -1,3 +1,4 @@
+import { counted } from '../base/counted.ts';
 import { isPublic, parseAddress } from '../base/network.ts';
 import { isLoopback } from '../config/urls.ts';
 import type { Check } from './examine.ts';
@@ -78,7 +79,8 @@ async function lookAtCertificate(parts: DoctorParts): Promise<readonly Found[]> 
   if (!machine.ok) return [skipped(`${url.host} does not answer.`)];
   const end = await certificateEnd(url.hostname, Number(url.port || 443));
   const leftMs = end === undefined ? undefined : end - clock.now();
-  const left = leftMs === undefined ? '' : `, for ${Math.floor(leftMs / DAY_MS)} more days`;
+  const left =
+    leftMs === undefined ? '' : `, for ${counted(Math.floor(leftMs / DAY_MS), 'more day')}`;
   const isPrivate = !hosted.ok && hosted.error.kind === 'untrusted';
   return [
     isPrivate
