@@ -13,6 +13,7 @@ import {
   findStoreKey,
   type ReadFile,
 } from './config/secret-files.ts';
+import type { SessionConfig } from './config/session-settings.ts';
 import { SETTINGS } from './config/settings.ts';
 import {
   CLIENT_SECRET_NAME,
@@ -38,7 +39,7 @@ export interface StaticClientConfig {
 export type ScopeName = 'forgejo:read' | 'forgejo:write' | 'forgejo:delete';
 
 /** Everything that the program is told; parsed, checked and in its own units. */
-export interface Config {
+export interface Config extends SessionConfig {
   readonly listen: ListenAddress;
   /** `https://host` or `http://127.0.0.1:8080`; no trailing slash. The issuer, byte for byte. */
   readonly publicOrigin: string;
@@ -57,38 +58,6 @@ export interface Config {
   readonly storePreviousKey: Uint8Array | undefined;
   /** The unix socket of the program's own commands, absolute; undefined: there is none. */
   readonly controlSocketPath: string | undefined;
-  /** Argument vector: the program's absolute path first, the internal URL filled in. */
-  readonly childCommand: readonly string[];
-  readonly childSandbox: 'auto' | 'bwrap' | 'none';
-  /** Absolute paths that children may read in their sandbox beside the program. */
-  readonly childSandboxPaths: readonly string[];
-  readonly maxSessions: number;
-  readonly maxSessionsPerUser: number;
-  /** Undefined: twice the number of cores. */
-  readonly spawnConcurrency: number | undefined;
-  readonly sessionIdleTimeoutMs: number;
-  /** After the last use. */
-  readonly sessionTtlMs: number;
-  readonly maxStoredSessionsPerUser: number;
-  readonly accessTokenTtlMs: number;
-  readonly refreshTokenTtlMs: number;
-  /** Since the last sign of life. */
-  readonly requestTimeoutMs: number;
-  readonly requestTimeoutTotalMs: number;
-  readonly stopGraceMs: number;
-  readonly maxBodyBytes: number;
-  readonly maxMessageBytes: number;
-  /** A session. */
-  readonly maxStreamBufferBytes: number;
-  /** How long a client may take to come back for what it missed. */
-  readonly maxStreamAgeMs: number;
-  /** What may wait for a child that does not read. */
-  readonly maxChildBacklogBytes: number;
-  /** What a child may write unasked in a second. */
-  readonly maxChildOutputBytes: number;
-  readonly maxCallsPerSession: number;
-  readonly maxSpawnsWaiting: number;
-  readonly maxClients: number;
   readonly staticClients: readonly StaticClientConfig[];
   readonly redirectAllowlist: readonly string[];
   readonly allowedOrigins: readonly string[];

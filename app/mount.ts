@@ -80,6 +80,7 @@ export function mount(
       ...{ rateLimits, catalogue: built.catalogue },
       serverVersions: built.serverVersions,
       bodyBytesMax: config.maxBodyBytes,
+      batchMax: config.maxBatchMessages,
     },
     apiReference: (routes) => apiReference({ routes, publicOrigin, version: VERSION }),
   });

@@ -8,9 +8,6 @@ import { createLineReader } from './lines.ts';
 /** Bytes of one line that reach the log. */
 export const STDERR_LINE_BYTES_MAX = 4096;
 
-/** Lines of one child that reach the log in one second. */
-export const STDERR_LINES_PER_SECOND_MAX = 50;
-
 const WINDOW_MS = 1000;
 
 /** What is read in a second, in bytes and what lines cost beside them. */
@@ -34,12 +31,14 @@ export interface StderrLog {
  */
 export function createStderrLog(options: {
   readonly token: Secret;
+  /** Lines that reach the log in one second. */
+  readonly linesPerSecond: number;
   readonly clock: Clock;
   /** Names the child's session in each line. */
   readonly log: Log;
   readonly metrics: Metrics;
 }): StderrLog {
-  const { token, clock, log, metrics } = options;
+  const { token, linesPerSecond, clock, log, metrics } = options;
   const allowance = createAllowance(STDERR_COST_PER_SECOND_MAX, clock);
   let windowStart = clock.now();
   let written = 0;
@@ -60,7 +59,7 @@ export function createStderrLog(options: {
         windowStart = clock.now();
         written = 0;
       }
-      if (written >= STDERR_LINES_PER_SECOND_MAX) {
+      if (written >= linesPerSecond) {
         leftOut += 1;
         metrics.childLinesDropped.inc({ reason: 'stderr_rate' });
         return;

@@ -53,6 +53,8 @@ export interface SupervisorOptions {
   /** Longest line of a child, in bytes; beyond it the child is stopped. */
   readonly messageBytesMax: number;
   readonly pipeLimits: PipeLimits;
+  /** Lines of one child's stderr that reach the log in one second. */
+  readonly logLinesPerSecond: number;
   /** Longest time from the start of a stop to SIGKILL; never more than `STOP_LADDER_MS`. */
   readonly stopGraceMs: number;
   readonly clock: Clock;
@@ -95,7 +97,11 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       }
       const childLog = log.with({ session: request.label, pid: started.value.pid });
       const child = superviseProcess(started.value, {
-        stderr: createStderrLog({ ...options, token: request.token, log: childLog }),
+        stderr: createStderrLog({
+          ...options,
+          ...{ token: request.token, log: childLog },
+          linesPerSecond: options.logLinesPerSecond,
+        }),
         onLine: request.onLine,
         lineBytesMax: options.messageBytesMax,
         limits: options.pipeLimits,

@@ -9,6 +9,51 @@ const MIB = 1024 ** 2;
 
 const SANDBOX_MODES = ['auto', 'bwrap', 'none'] as const;
 
+/** What the settings below come to. */
+export interface SessionConfig {
+  /** Argument vector: the program's absolute path first, the internal URL filled in. */
+  readonly childCommand: readonly string[];
+  readonly childSandbox: 'auto' | 'bwrap' | 'none';
+  /** Absolute paths that children may read in their sandbox beside the program. */
+  readonly childSandboxPaths: readonly string[];
+  readonly maxSessions: number;
+  readonly maxSessionsPerUser: number;
+  /** Undefined: twice the number of cores. */
+  readonly spawnConcurrency: number | undefined;
+  readonly sessionIdleTimeoutMs: number;
+  /** After the last use. */
+  readonly sessionTtlMs: number;
+  readonly maxStoredSessionsPerUser: number;
+  readonly accessTokenTtlMs: number;
+  readonly refreshTokenTtlMs: number;
+  /** Since the last sign of life. */
+  readonly requestTimeoutMs: number;
+  readonly requestTimeoutTotalMs: number;
+  readonly stopGraceMs: number;
+  readonly maxBodyBytes: number;
+  readonly maxBatchMessages: number;
+  readonly maxMessageBytes: number;
+  /** A session. */
+  readonly maxStreamBufferBytes: number;
+  /** How long a client may take to come back for what it missed. */
+  readonly maxStreamAgeMs: number;
+  /** What may wait for a child that does not read. */
+  readonly maxChildBacklogBytes: number;
+  /** What a child may write unasked in a second. */
+  readonly maxChildOutputBytes: number;
+  /** Lines that a child may write to the log in a second. */
+  readonly maxChildLogLines: number;
+  readonly maxCallsPerSession: number;
+  /** Of a child to its client. */
+  readonly maxQuestionsPerSession: number;
+  /** Of a child to a client that is not initialized. */
+  readonly maxHeldMessages: number;
+  /** Of one session. */
+  readonly maxSubscriptions: number;
+  readonly maxSpawnsWaiting: number;
+  readonly maxClients: number;
+}
+
 /** Children, sessions, tokens, and what bounds them: a part of the settings table. */
 export const SESSION_SETTINGS = {
   childCommand: {
@@ -72,6 +117,9 @@ export const SESSION_SETTINGS = {
   maxBodyBytes: one('MAX_BODY', 'SIZE', '4MiB', size(1024, 1024 * MIB), {
     help: 'The largest request body.',
   }),
+  maxBatchMessages: one('MAX_BATCH', 'NUMBER', '64', count(1, 100_000), {
+    help: 'Messages of one batch, in sessions of the one revision that has batches.',
+  }),
   maxMessageBytes: one('MAX_MESSAGE', 'SIZE', '32MiB', size(1024, 1024 * MIB), {
     help: 'The largest message of a child.',
   }),
@@ -87,8 +135,20 @@ export const SESSION_SETTINGS = {
   maxChildOutputBytes: one('MAX_CHILD_OUTPUT', 'SIZE', '8MiB', size(64 * 1024, 1024 * MIB), {
     help: 'What a child may write in a second without being asked; beyond it the child waits.',
   }),
+  maxChildLogLines: one('MAX_CHILD_LOG', 'NUMBER', '50', count(0, 100_000), {
+    help: 'Lines of a child that reach the log in a second; the others are counted.',
+  }),
   maxCallsPerSession: one('MAX_CALLS_PER_SESSION', 'NUMBER', '256', count(1, 100_000), {
     help: 'Calls of one session that may wait for answers at once.',
+  }),
+  maxQuestionsPerSession: one('MAX_QUESTIONS_PER_SESSION', 'NUMBER', '64', count(1, 100_000), {
+    help: 'What one child may ask its client at once; beyond it the child gets an error.',
+  }),
+  maxHeldMessages: one('MAX_HELD_MESSAGES', 'NUMBER', '64', count(1, 100_000), {
+    help: 'Messages of one child that wait until its client says that it is initialized.',
+  }),
+  maxSubscriptions: one('MAX_SUBSCRIPTIONS', 'NUMBER', '256', count(1, 100_000), {
+    help: 'Resources that one session may subscribe to; each is kept with the session.',
   }),
   maxSpawnsWaiting: one('MAX_SPAWNS_WAITING', 'NUMBER', '256', count(1, 100_000), {
     help: 'Sessions that may wait for their turn to start a child; of one person a quarter of it.',

@@ -15,15 +15,11 @@ import { DELETE_DETAIL, GET_DETAIL, POST_DETAIL } from './api-detail.ts';
 import { type BearerGrant, createBearerCheck } from './bearer.ts';
 import { bearerGuard, refusalResponse, withCors } from './bearer-guard.ts';
 import { createEnforcement } from './enforcement.ts';
+import type { Exchange, TransportParts } from './exchange.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
 import { listenToSession } from './listen.ts';
 import { RESOURCE_METADATA_PATH, resourceMetadata } from './resource-metadata.ts';
-import {
-  deleteSession,
-  type Exchange,
-  postMessage,
-  type TransportParts,
-} from './session-transport.ts';
+import { deleteSession, postMessage } from './session-transport.ts';
 import { createStepUp } from './step-up.ts';
 import { bearerChallenge } from './www-authenticate.ts';
 
@@ -43,6 +39,7 @@ export interface ProtectedResourceOptions {
   /** The protocol versions that the registry serves. */
   readonly serverVersions: readonly string[];
   readonly bodyBytesMax: number;
+  readonly batchMax: number;
   /**
    * Sets the seconds that a connection may be silent. Not read from a handler's context: Elysia
    * defines `server` anew on each one that does, which costs more than what it is used for.
@@ -91,6 +88,7 @@ export function protectedResource(options: ProtectedResourceOptions) {
     },
     serverVersions: options.serverVersions,
     bodyBytesMax: options.bodyBytesMax,
+    batchMax: options.batchMax,
   };
   return (
     new Elysia()

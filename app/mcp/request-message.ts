@@ -10,9 +10,6 @@ import { rpcRefusal } from './json-rpc-response.ts';
 /** How long a client may take to send its body, however steadily it drips. */
 export const BODY_TIMEOUT_MS = 30_000;
 
-/** Messages of one batch. */
-export const BATCH_MESSAGES_MAX = 64;
-
 /** What a POST holds; only sessions of one old revision take a batch. */
 export type Posted = Message | { readonly kind: 'batch'; readonly messages: readonly Message[] };
 
@@ -26,12 +23,20 @@ export type MessageRefusal =
   /** An array, where one message is expected. */
   | { readonly kind: 'batch' }
   | { readonly kind: 'bad_batch'; readonly detail: string }
+  | { readonly kind: 'large_batch'; readonly batchMax: number }
   | { readonly kind: 'invalid'; readonly detail: string; readonly id: RequestId | null };
+
+export interface MessageLimits {
+  readonly bodyBytesMax: number;
+  /** Messages of one batch. */
+  readonly batchMax: number;
+  readonly clock: Clock;
+}
 
 /** Reads the JSON-RPC message of a POST (MCP transports, Sending Messages), with bounds. */
 export async function readMessage(
   request: Request,
-  limits: { readonly bodyBytesMax: number; readonly clock: Clock },
+  limits: MessageLimits,
 ): Promise<Result<Posted, MessageRefusal>> {
   if (!isPlainJson(request.headers)) return err({ kind: 'content_type' });
   const reading = readBody(request, limits.bodyBytesMax);
@@ -41,15 +46,15 @@ export async function readMessage(
   const text = decodeUtf8(body.value);
   if (text === undefined) return err({ kind: 'not_json' });
   const message = messageOf(text);
-  return !message.ok && message.error.kind === 'batch' ? batchOf(text) : message;
+  return !message.ok && message.error.kind === 'batch' ? batchOf(text, limits.batchMax) : message;
 }
 
 /** A batch with a part that is none is refused as a whole, before anything of it was done. */
-function batchOf(text: string): Result<Posted, MessageRefusal> {
+function batchOf(text: string, batchMax: number): Result<Posted, MessageRefusal> {
   const elements = arrayElements(text);
   const bad = (detail: string) => err({ kind: 'bad_batch', detail } as const);
   if (elements.length === 0) return bad('an empty batch');
-  if (elements.length > BATCH_MESSAGES_MAX) return bad('too many messages in a batch');
+  if (elements.length > batchMax) return err({ kind: 'large_batch', batchMax });
   const messages: Message[] = [];
   for (const { start, end } of elements) {
     const message = messageOf(text.slice(start, end));
@@ -120,6 +125,11 @@ export function messageRefusalResponse(refusal: MessageRefusal): Response {
       });
     case 'batch':
       return invalid(400, 'send one message at a time: this session has no batches');
+    case 'large_batch':
+      return invalid(
+        400,
+        `a batch has no more than ${refusal.batchMax} messages here (MAX_BATCH); send several`,
+      );
     case 'bad_batch':
       return invalid(400, refusal.detail);
     case 'invalid':

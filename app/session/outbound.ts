@@ -2,10 +2,7 @@ import type { Metrics } from '../base/metrics.ts';
 import type { CallGroup } from './call-group.ts';
 import type { Streams } from './streams.ts';
 
-/** Messages that may wait for the client's `notifications/initialized`. */
-export const HELD_MESSAGES_MAX = 64;
-
-/** Characters of all of them together. */
+/** Characters of all messages together that wait for the client's `notifications/initialized`. */
 export const HELD_CHARACTERS_MAX = 1024 * 1024;
 
 /**
@@ -24,15 +21,22 @@ export interface Address {
 export class Outbound {
   readonly #streams: Streams;
   readonly #metrics: Metrics;
+  readonly #heldMax: number;
   /** Those under way whose clients read streams, the newest last. */
   readonly #groups = new Set<CallGroup>();
   readonly #held: (() => void)[] = [];
   #heldCharacters = 0;
   #initialized = false;
 
-  constructor(parts: { readonly streams: Streams; readonly metrics: Metrics }) {
+  constructor(parts: {
+    readonly streams: Streams;
+    readonly metrics: Metrics;
+    /** Messages that may wait for the client's `notifications/initialized`. */
+    readonly heldMax: number;
+  }) {
     this.#streams = parts.streams;
     this.#metrics = parts.metrics;
+    this.#heldMax = parts.heldMax;
   }
 
   open(group: CallGroup): void {
@@ -53,8 +57,8 @@ export class Outbound {
       return true;
     }
     const characters = this.#heldCharacters + text.length;
-    if (this.#held.length >= HELD_MESSAGES_MAX || characters > HELD_CHARACTERS_MAX) {
-      this.#metrics.limitsReached.inc({ limit: 'HELD_MESSAGES' });
+    if (this.#held.length >= this.#heldMax || characters > HELD_CHARACTERS_MAX) {
+      this.#metrics.limitsReached.inc({ limit: 'MAX_HELD_MESSAGES' });
       return false;
     }
     this.#heldCharacters = characters;

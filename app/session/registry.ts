@@ -8,15 +8,16 @@ import { createEventIds } from './event-id.ts';
 import type { OpenFailure } from './open-failure.ts';
 import type { OwnedSession, SessionOwner } from './owned-session.ts';
 import { createRenewal, type RenewalParts } from './renewal.ts';
+import type { WaitingLimits } from './router.ts';
 import type { Session } from './session.ts';
 import { createSessionMap } from './session-map.ts';
 import type { SessionParts } from './session-parts.ts';
 
 export type { RequestMessage } from '../base/message.ts';
 export type { PostedCalls } from './call-group.ts';
+export type { EventSource, StreamEvent } from './event-source.ts';
 export type { ForgeProbe, OpenFailure } from './open-failure.ts';
 export type { CallRules, OwnedSession, SessionOwner } from './owned-session.ts';
-export type { EventSource, StreamEvent } from './stream.ts';
 export type { Listening } from './streams.ts';
 
 /** A session that was opened just now. */
@@ -85,7 +86,7 @@ export interface SessionRegistry {
   stop(): Promise<void>;
 }
 
-export interface SessionLimits {
+export interface SessionLimits extends WaitingLimits {
   readonly sessionsMax: number;
   readonly sessionsPerUserMax: number;
   readonly storedPerUserMax: number;
@@ -99,8 +100,8 @@ export interface SessionLimits {
   readonly streamBufferBytesMax: number;
   /** How long it keeps them. */
   readonly streamAgeMsMax: number;
-  /** Calls of one session that may wait for answers at once. */
-  readonly callsMax: number;
+  /** Subscriptions of one session. */
+  readonly subscriptionsMax: number;
   readonly idleTimeoutMs: number;
   /** From the spawn to the answer of `initialize`. */
   readonly handshakeTimeoutMs: number;

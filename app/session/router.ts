@@ -10,8 +10,9 @@ import type { Metrics } from '../base/metrics.ts';
 import { err, type Result } from '../base/result.ts';
 import type { Child } from '../child/supervisor.ts';
 import type { CallGroup } from './call-group.ts';
-import { type Answer, type CallLimits, Calls } from './calls.ts';
+import { type Answer, Calls } from './calls.ts';
 import type { ClientCapabilities } from './capabilities.ts';
+import type { WaitLimits } from './in-flight.ts';
 import { Outbound } from './outbound.ts';
 import { progressOf } from './progress-token.ts';
 import { Questions } from './questions.ts';
@@ -23,6 +24,16 @@ export interface SessionIds {
   call(): number;
   /** Of requests to the client; also apart from those of an earlier run of the broker. */
   question(): string;
+}
+
+/** What may wait at once in one session. */
+export interface WaitingLimits {
+  /** Calls for answers of the child. */
+  readonly callsMax: number;
+  /** Questions of the child for answers of the client. */
+  readonly questionsMax: number;
+  /** Messages of the child for `notifications/initialized`. */
+  readonly heldMessagesMax: number;
 }
 
 /** The messages between a session's client and one child, in both directions. */
@@ -39,20 +50,20 @@ export class Router {
     readonly clock: Clock;
     readonly metrics: Metrics;
     readonly ids: SessionIds;
-    /** Calls that may wait for answers at once. */
-    readonly callsMax: number;
+    readonly limits: WaitingLimits;
     /** How long a client may take to answer its child. */
     readonly questionTimeoutMs: number;
   }) {
-    const { streams, clock, metrics, ids, callsMax, questionTimeoutMs } = parts;
+    const { streams, clock, metrics, ids, limits, questionTimeoutMs } = parts;
     const toChild = (text: string) => this.#send(text);
     this.#metrics = metrics;
-    this.#outbound = new Outbound({ streams, metrics });
+    this.#outbound = new Outbound({ streams, metrics, heldMax: limits.heldMessagesMax });
     const common = { clock, metrics, ids, outbound: this.#outbound, toChild };
-    this.#calls = new Calls({ ...common, callsMax });
+    this.#calls = new Calls({ ...common, callsMax: limits.callsMax });
     this.#questions = new Questions({
       ...common,
       calls: this.#calls,
+      questionsMax: limits.questionsMax,
       timeoutMs: questionTimeoutMs,
     });
   }
@@ -125,7 +136,7 @@ export class Router {
   }
 
   /** Asks the child; resolves, always, with what became of it. */
-  ask(request: RequestMessage, limits: CallLimits, group?: CallGroup): Promise<Answer> {
+  ask(request: RequestMessage, limits: WaitLimits, group?: CallGroup): Promise<Answer> {
     return this.#calls.ask(request, limits, group);
   }
 

@@ -6,11 +6,11 @@ import { type AttachParts, attach } from './attach.ts';
 import type { EventIds } from './event-id.ts';
 import { Links } from './links.ts';
 import type { OpenFailure } from './open-failure.ts';
-import { Router, type SessionIds } from './router.ts';
+import { Router, type SessionIds, type WaitingLimits } from './router.ts';
 import type { Session } from './session.ts';
 import type { Streams } from './streams.ts';
 
-export interface SessionParts extends AttachParts {
+export interface SessionParts extends AttachParts, WaitingLimits {
   readonly store: Pick<Store, 'sessions'>;
   readonly eventIds: (session: Digest) => EventIds;
   readonly random: Random;
@@ -19,7 +19,7 @@ export interface SessionParts extends AttachParts {
   readonly idleTimeoutMs: number;
   readonly streamBufferBytesMax: number;
   readonly streamAgeMsMax: number;
-  readonly callsMax: number;
+  readonly subscriptionsMax: number;
   readonly storedPerUserMax: number;
   readonly log: Log;
 }
@@ -63,7 +63,7 @@ export function createLinks(parts: SessionParts, hooks: SessionHooks, place: Lin
     attach: (how) => attach(parts, { ...how, accountId, shortId }),
     createRouter: () =>
       new Router({
-        ...{ clock, metrics, streams, ids, callsMax: parts.callsMax },
+        ...{ clock, metrics, streams, ids, limits: parts },
         questionTimeoutMs: parts.requestTimeoutMs,
       }),
     makeRoom: (take) => hooks.makeRoom(session, take),

@@ -1,14 +1,11 @@
 import { describe, expect, it } from 'bun:test';
 import { createMetrics } from '../../app/base/metrics.ts';
 import { Secret } from '../../app/base/secret.ts';
-import {
-  createStderrLog,
-  STDERR_LINE_BYTES_MAX,
-  STDERR_LINES_PER_SECOND_MAX,
-} from '../../app/child/stderr.ts';
+import { createStderrLog, STDERR_LINE_BYTES_MAX } from '../../app/child/stderr.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { createMemoryLog } from '../support/memory-log.ts';
 
+const LINES_PER_SECOND = 7;
 const TOKEN = 'canary-upstream-token-0123456789';
 
 function setUp() {
@@ -17,6 +14,7 @@ function setUp() {
   const metrics = createMetrics();
   const stderr = createStderrLog({
     token: new Secret(TOKEN),
+    linesPerSecond: LINES_PER_SECOND,
     clock,
     log: memory.log.with({ session: 'abcd1234' }),
     metrics,
@@ -69,10 +67,10 @@ describe("a child's stderr (MCP transports, stdio)", () => {
 
   it('P5: logs as many lines in a second as the limit, counts the others and says so', () => {
     const { clock, memory, lines, write } = setUp();
-    for (let i = 0; i < STDERR_LINES_PER_SECOND_MAX; i += 1) write(`line ${i}\n`);
-    expect(lines()).toHaveLength(STDERR_LINES_PER_SECOND_MAX);
+    for (let i = 0; i < LINES_PER_SECOND; i += 1) write(`line ${i}\n`);
+    expect(lines()).toHaveLength(LINES_PER_SECOND);
     write('one beyond\n');
-    expect(lines()).toHaveLength(STDERR_LINES_PER_SECOND_MAX);
+    expect(lines()).toHaveLength(LINES_PER_SECOND);
     clock.advance(1000);
     write('a new second\n');
     expect(memory.of('child.stderr_left_out')).toMatchObject([{ lines: 1 }]);
@@ -81,7 +79,7 @@ describe("a child's stderr (MCP transports, stdio)", () => {
 
   it('P5: says at the end how many lines were left out', () => {
     const { memory, stderr, write } = setUp();
-    write('again\n'.repeat(STDERR_LINES_PER_SECOND_MAX + 7));
+    write('again\n'.repeat(LINES_PER_SECOND + 7));
     stderr.close();
     expect(memory.of('child.stderr_left_out')).toMatchObject([{ lines: 7 }]);
   });

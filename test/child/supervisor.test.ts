@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createMetrics } from '../../app/base/metrics.ts';
 import { Secret } from '../../app/base/secret.ts';
-import { STDERR_LINES_PER_SECOND_MAX } from '../../app/child/stderr.ts';
 import type { Supervisor, SupervisorOptions } from '../../app/child/supervisor.ts';
 import {
   CANARY,
   fixtureCommand,
   fixtureSupervisor,
+  LOG_LINES_PER_SECOND,
   PIPE_LIMITS,
   Talk,
 } from '../support/fixture-supervisor.ts';
@@ -271,7 +271,7 @@ describe('stdout of a child (MCP transports, stdio)', () => {
     await talk.child.stop('test');
     const logged = memory.of('child.stderr').length;
     // The flood may reach into a few seconds, each with its own allowance.
-    expect(logged).toBeLessThan(STDERR_LINES_PER_SECOND_MAX * 20);
+    expect(logged).toBeLessThan(LOG_LINES_PER_SECOND * 20);
     expect(memory.of('child.stderr_left_out').length).toBeGreaterThan(0);
   });
 

@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'bun:test';
 import { err } from '../../app/base/result.ts';
 import { QUICK_ANSWER_MS } from '../../app/mcp/posted-calls.ts';
-import { BATCH_MESSAGES_MAX } from '../../app/mcp/request-message.ts';
-import { INITIALIZE, PING, RPC_ERROR, resourceUnderTest, rpcErrorOf } from './harness.ts';
+import {
+  BATCH_MAX,
+  INITIALIZE,
+  PING,
+  RPC_ERROR,
+  resourceUnderTest,
+  rpcErrorOf,
+} from './harness.ts';
 
 const SESSION = { session: 's-alice' };
 const NOTE = { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 1 } };
@@ -53,12 +59,15 @@ describe('batches (MCP 2025-03-26 transports)', () => {
   }
 
   it('T5: have as many messages as they may, and not one more', async () => {
-    const { send, alice } = march();
-    const messages = Array.from({ length: BATCH_MESSAGES_MAX }, (_, id) => call(id));
-    expect((await send([...messages, NOTE], SESSION)).status).toBe(400);
+    const { send, alice, metrics } = march();
+    const messages = Array.from({ length: BATCH_MAX }, (_, id) => call(id));
+    const refused = await send([...messages, NOTE], SESSION);
+    expect(refused.status).toBe(400);
+    expect(await refused.text()).toContain(`${BATCH_MAX} messages here (MAX_BATCH)`);
+    expect(await metrics.registry.metrics()).toContain('{limit="MAX_BATCH"} 1');
     expect(alice.calls).toEqual([]);
     expect((await send(messages, SESSION)).status).toBe(200);
-    expect(alice.calls).toHaveLength(BATCH_MESSAGES_MAX);
+    expect(alice.calls).toHaveLength(BATCH_MAX);
   });
 
   it('T5: need a session', async () => {

@@ -7,8 +7,8 @@ import { err, ok, type Result } from '../../app/base/result.ts';
 import { type Digest, digestOf } from '../../app/base/secret.ts';
 import type { BearerGrant } from '../../app/mcp/bearer.ts';
 import { createEnforcement } from '../../app/mcp/enforcement.ts';
+import type { TransportParts } from '../../app/mcp/exchange.ts';
 import { protectedResource } from '../../app/mcp/protected-resource.ts';
-import type { TransportParts } from '../../app/mcp/session-transport.ts';
 import { createStepUp } from '../../app/mcp/step-up.ts';
 import type {
   Listening,
@@ -93,7 +93,7 @@ export class StoreDouble {
 
 /** A session that answers when the test says so. */
 export class SessionDouble implements OwnedSession {
-  readonly attached = false;
+  attached = false;
   readonly shortId = 'abcdefgh';
   protocolVersion = '2025-11-25';
   readonly calls: RequestMessage[] = [];
@@ -228,6 +228,9 @@ export interface SendOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Messages of one batch. */
+export const BATCH_MAX = 16;
+
 /** The resource under test with doubles behind it; Alice has session `s-alice`, Bob `s-bob`. */
 export function resourceUnderTest(
   options: { readonly bodyBytesMax?: number; readonly rateLimits?: RateLimits } = {},
@@ -252,6 +255,7 @@ export function resourceUnderTest(
     allowedOrigins: () => ['https://client.example'],
     serverVersions: VERSIONS,
     bodyBytesMax: options.bodyBytesMax ?? 64 * 1024,
+    batchMax: BATCH_MAX,
     allowIdle: () => undefined,
     rateLimits: options.rateLimits ?? passAll,
     clock,
@@ -270,6 +274,7 @@ export function resourceUnderTest(
     challenge,
     serverVersions: VERSIONS,
     bodyBytesMax: 1024,
+    batchMax: BATCH_MAX,
     clock,
     log: silentLog,
     metrics,

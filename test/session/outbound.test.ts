@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'bun:test';
-import { HELD_CHARACTERS_MAX, HELD_MESSAGES_MAX } from '../../app/session/outbound.ts';
+import { HELD_CHARACTERS_MAX } from '../../app/session/outbound.ts';
 import {
   CALLS_MAX,
+  HELD_MESSAGES_MAX,
   notification,
   request,
   requestFrom,
@@ -211,7 +212,7 @@ describe('before the client is initialized (MCP lifecycle, Initialization)', () 
     session.notify(notification('notifications/initialized'));
     expect(heard(listens(session))).toHaveLength(HELD_MESSAGES_MAX);
     const limits = await metrics.registry.getSingleMetricAsString('fjmcp_limits_reached_total');
-    expect(limits).toContain('{limit="HELD_MESSAGES"} 2');
+    expect(limits).toContain('{limit="MAX_HELD_MESSAGES"} 2');
   });
 
   it('T26: holds as many characters as it says', async () => {

@@ -19,6 +19,9 @@ export const PIPE_LIMITS = {
   unaskedBytesPerSecond: 8 * 1024 * 1024,
 };
 
+/** Lines of a child that reach the log in one second. */
+export const LOG_LINES_PER_SECOND = 50;
+
 /** The command of the fixture child with these flags. */
 export function fixtureCommand(...flags: string[]): string[] {
   return [process.execPath, FIXTURE, ...flags];
@@ -36,6 +39,7 @@ export function fixtureSupervisor(
     userAgent: 'fjmcp-broker/test',
     messageBytesMax: 1024 * 1024,
     pipeLimits: PIPE_LIMITS,
+    logLinesPerSecond: LOG_LINES_PER_SECOND,
     stopGraceMs: 1500,
     clock: systemClock,
     log: memory.log,

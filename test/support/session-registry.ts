@@ -22,6 +22,7 @@ import {
   type SessionLimits,
   type SessionOwner,
   type SessionRegistry,
+  type SessionRegistryOptions,
 } from '../../app/session/registry.ts';
 import type {
   GrantlessSession,
@@ -152,6 +153,15 @@ export const STREAM_AGE_MS = 5 * 60_000;
 /** Calls that may wait in one session. */
 export const CALLS_MAX = 256;
 
+/** Questions of a child that may wait for its client. */
+export const QUESTIONS_MAX = 64;
+
+/** Messages of a child that may wait until its client is initialized. */
+export const HELD_MESSAGES_MAX = 64;
+
+/** Subscriptions of one session. */
+export const SUBSCRIPTIONS_MAX = 256;
+
 /** Limits that most tests never reach. */
 export const STREAM_LIMITS = {
   storedPerUserMax: 1000,
@@ -160,6 +170,9 @@ export const STREAM_LIMITS = {
   streamBufferBytesMax: 8 * 1024 * 1024,
   streamAgeMsMax: STREAM_AGE_MS,
   callsMax: CALLS_MAX,
+  questionsMax: QUESTIONS_MAX,
+  heldMessagesMax: HELD_MESSAGES_MAX,
+  subscriptionsMax: SUBSCRIPTIONS_MAX,
 };
 
 export function bench(
@@ -168,6 +181,7 @@ export function bench(
     readonly script?: (child: FakeChild) => void;
     readonly supervisor?: Supervisor;
     readonly spawnConcurrency?: number;
+    readonly stillAllowed?: SessionRegistryOptions['stillAllowed'];
   } = {},
 ): Bench {
   const clock = new FakeClock();
@@ -223,6 +237,7 @@ export function bench(
       stopGraceMs: 1500,
       ...options.limits,
     },
+    stillAllowed: options.stillAllowed ?? (() => true),
     serverVersions: VERSIONS,
     clock,
     random: systemRandom,
