@@ -338,6 +338,7 @@ check_flags() {
     install | upgrade | rollback | uninstall | doctor | fetch) ;;
     *) die $USAGE 'FJMCP_INSTALL_MODE: upgrade, rollback, uninstall or doctor' ;;
   esac
+  [ "$MODE" != fetch ] || [ -n "$FETCH_DIR" ] || die $USAGE "--fetch: which directory?"
   [ -z "$PURGE" ] || [ "$MODE" = uninstall ] || die $USAGE "--purge goes with --uninstall"
   is_plain "$WANTED_VERSION" || die $USAGE "--version: letters, digits and . + - only"
   is_plain "$FORGEJO_MCP_VERSION" || die $USAGE "--forgejo-mcp-version: letters, digits and . + - only"

@@ -1,4 +1,5 @@
 import type { AnyElysia } from 'elysia';
+import { type CorsPolicy, corsHeaders } from './cors.ts';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
 
@@ -12,12 +13,12 @@ export function methodNotAllowed<App extends AnyElysia>(
   app: App,
   path: string,
   allowed: readonly HttpMethod[],
-  refuse: () => Response = oauthRefusal,
+  refuse: (request: Request) => Response = () => oauthRefusal(),
 ): App {
   app.all(
     path,
-    () => {
-      const response = refuse();
+    ({ request }) => {
+      const response = refuse(request);
       response.headers.set('allow', allowed.join(', '));
       return response;
     },
@@ -27,9 +28,14 @@ export function methodNotAllowed<App extends AnyElysia>(
   return app;
 }
 
-function oauthRefusal(): Response {
+/** The same refusal where other answers of the path can be read by scripts of these origins. */
+export function readableRefusal(policy: () => CorsPolicy): (request: Request) => Response {
+  return (request) => oauthRefusal(corsHeaders(request.headers.get('origin'), policy()));
+}
+
+function oauthRefusal(headers: Readonly<Record<string, string>> = {}): Response {
   return Response.json(
     { error: 'invalid_request', error_description: 'this method is not allowed here' },
-    { status: 405, headers: { 'cache-control': 'no-store' } },
+    { status: 405, headers: { 'cache-control': 'no-store', ...headers } },
   );
 }

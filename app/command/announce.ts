@@ -1,4 +1,5 @@
 import { type Clock, sleep } from '../base/clock.ts';
+import { counted } from '../base/counted.ts';
 import type { Log } from '../base/log.ts';
 import type { BrokerState, RunningBroker } from '../running-broker.ts';
 import { keepHeartbeat } from '../systemd/heartbeat.ts';
@@ -54,7 +55,11 @@ const NOTES = {
 export function statusLine(state: BrokerState, note?: string): string {
   const { sessions, programs, callsWaiting, spawnsBlocked } = state;
   const blocked = spawnsBlocked ? NOTES.forge_away : undefined;
-  const numbers = `${sessions} sessions in memory, ${programs} programs, ${callsWaiting} calls under way`;
+  const numbers = [
+    `${counted(sessions, 'session')} in memory`,
+    counted(programs, 'program'),
+    `${counted(callsWaiting, 'call')} under way`,
+  ].join(', ');
   const told = note ?? blocked;
   return told === undefined ? `${numbers}.` : `${told}. ${numbers}.`;
 }

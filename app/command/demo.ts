@@ -1,18 +1,17 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../base/clock.ts';
 import { STORE_KEY_BYTES } from '../base/keyring.ts';
 import { createLog } from '../base/log.ts';
 import { newToken, systemRandom } from '../base/secret.ts';
 import { StartFailure, startBroker } from '../broker.ts';
-import { readConfigFile } from '../config/read-file.ts';
-import { type Config, loadConfig } from '../config.ts';
+import type { Config } from '../config.ts';
 import { DEMO_USERS, type DemoForge, startDemoForge } from '../demo/forge.ts';
 import { StepFailure, walkOnce } from '../demo/once.ts';
-import { catalogueFaults } from '../tools/catalogue.ts';
 import { type Command, type CommandContext, EXIT, type ExitCode } from './command.ts';
+import { loadMachineConfig } from './load-config.ts';
 import { ownProgram } from './own-program.ts';
 
 const CLIENT_ID = 'fjmcp-demo';
@@ -113,9 +112,10 @@ function demoConfig(
   const configFile = join(demo.directory, 'config.toml');
   // An array, since the path of a program may hold spaces.
   writeFileSync(configFile, `child_command = ${JSON.stringify(childCommand(context))}\n`);
-  const loaded = loadConfig({
+  const loaded = loadMachineConfig({
     argv: [],
     env: {
+      PATH: context.env.PATH,
       FJMCP_CONFIG: configFile,
       FJMCP_LISTEN: `127.0.0.1:${demo.port}`,
       FJMCP_PUBLIC_URL: demo.origin,
@@ -127,10 +127,6 @@ function demoConfig(
       // From source, the child would need to read the whole tree.
       FJMCP_CHILD_SANDBOX: 'none',
     },
-    readFile: readConfigFile,
-    which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
-    resolvePath: resolve,
-    toolsFaults: catalogueFaults,
   });
   if (!loaded.ok) throw new StartFailure(loaded.error.join('; '));
   const { warnings, ...config } = loaded.value;

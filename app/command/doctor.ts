@@ -4,17 +4,18 @@ import { err, ok, type Result } from '../base/result.ts';
 import { readConfigFile } from '../config/read-file.ts';
 import { SETTINGS } from '../config/settings.ts';
 import { flagOf } from '../config/sources.ts';
-import { type LoadedConfig, loadConfig } from '../config.ts';
+import type { LoadedConfig } from '../config.ts';
 import { askControl } from '../control/ask.ts';
 import { LONG_CONTROL_TIMEOUT_MS } from '../control/protocol.ts';
 import { diagnose } from '../doctor/doctor.ts';
 import type { Finding, FindingStatus } from '../doctor/finding.ts';
 import { machineParts } from '../doctor/machine.ts';
 import type { DoctorParts, TestLogin } from '../doctor/parts.ts';
+import { oddSetting, SETTINGS_CHECK, wrongSetting } from '../doctor/settings.ts';
 import { backupDirectoryOf } from '../store/backup.ts';
-import { catalogueFaults } from '../tools/catalogue.ts';
 import { type Command, type CommandContext, EXIT, type ExitCode } from './command.ts';
 import { readFlags, tellUsage } from './flags.ts';
+import { loadMachineConfig } from './load-config.ts';
 import { shownJson } from './shown.ts';
 
 const ALL_SETTINGS = Object.values(SETTINGS).map(({ name }) => flagOf(name).slice(2));
@@ -38,16 +39,14 @@ export const doctor: Command = async (context) => {
     tellUsage(context, 'doctor', login.error);
     return EXIT.badConfiguration;
   }
-  const loaded = loadConfig({
-    argv: settings,
-    env: context.env,
-    readFile: readConfigFile,
-    which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
-    resolvePath: resolve,
-    toolsFaults: catalogueFaults,
-  });
+  const loaded = loadMachineConfig({ argv: settings, env: context.env });
   if (!loaded.ok) {
-    tell(context, [...loaded.error.map(wrong), ...loaded.warnings.map(odd)], json);
+    const found = [...loaded.error.map(wrongSetting), ...loaded.warnings.map(oddSetting)];
+    tell(
+      context,
+      found.map((one) => ({ check: SETTINGS_CHECK, ...one })),
+      json,
+    );
     return EXIT.badConfiguration;
   }
   const directory = texts.backups ?? backupDirectoryOf(loaded.value.storePath);
@@ -103,15 +102,6 @@ function readLoginFile(path: string): Result<string, string> {
   }
 }
 
-function wrong(says: string): Finding {
-  const todo = 'fjmcp-broker --help tells of all settings.';
-  return { check: 'settings', status: 'fault', says, todo };
-}
-
-function odd(says: string): Finding {
-  return { check: 'settings', status: 'warning', says };
-}
-
 function exitCodeOf(findings: readonly Finding[]): ExitCode {
   return findings.some(({ status }) => status === 'fault') ? EXIT.failed : EXIT.stopped;
 }
@@ -122,9 +112,9 @@ function tell(context: CommandContext, findings: readonly Finding[], json: boole
     context.print(shownJson({ ok: counts.fault === 0, counts, findings }));
     return;
   }
-  const lines = findings.map(({ check, status, says, todo }) => {
+  const lines = findings.map(({ check, status, says, remedy }) => {
     const line = `${MARKS[status].padEnd(8)}${check.padEnd(13)}${printable(says)}`;
-    return todo === undefined ? line : `${line}\n${' '.repeat(21)}-> ${printable(todo)}`;
+    return remedy === undefined ? line : `${line}\n${' '.repeat(21)}-> ${printable(remedy)}`;
   });
   const sum = `${counts.fault} wrong, ${counts.warning} to know, ${counts.fine} well`;
   const rest = counts.skipped === 0 ? '' : `, ${counts.skipped} not looked at`;

@@ -1,7 +1,7 @@
 import type { Shown, ShownGrant, ShownLimits } from '../control/protocol.ts';
 import { askBroker } from './ask-broker.ts';
 import type { Command } from './command.ts';
-import { shownAge, shownCount, shownTable } from './shown.ts';
+import { shownAge, shownCount, shownList } from './shown.ts';
 
 const HEADING = [
   'GRANT',
@@ -26,11 +26,11 @@ export const grants: Command = (context) =>
     show,
   });
 
-function show({ rows, more }: Shown<ShownGrant>, nowMs: number): string {
-  if (rows.length === 0) return 'no grants\n';
-  const table = shownTable(
-    HEADING,
-    rows.map((row) => [
+function show(list: Shown<ShownGrant>, nowMs: number): string {
+  return shownList(list, {
+    noun: 'grant',
+    heading: HEADING,
+    cells: (row) => [
       row.id,
       row.login,
       row.accountState.replaceAll('_', ' '),
@@ -41,10 +41,8 @@ function show({ rows, more }: Shown<ShownGrant>, nowMs: number): string {
       shownLimits(row.limits),
       shownAge(row.createdAt, nowMs),
       shownAge(row.lastUsedAt, nowMs),
-    ]),
-  );
-  const tail = more ? ', and more that are not shown' : '';
-  return `${table}${shownCount(rows.length, 'grant')}${tail}\n`;
+    ],
+  });
 }
 
 /** How far a person has narrowed it; which tools and which places, `--json` tells. */

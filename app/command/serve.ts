@@ -1,15 +1,12 @@
-import { resolve } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/secret.ts';
 import { type RunningBroker, StartFailure, SuccessorGone, startBroker } from '../broker.ts';
-import { readConfigFile } from '../config/read-file.ts';
-import { loadConfig } from '../config.ts';
 import { succeedBroker } from '../succession.ts';
 import { createServiceManager, type ServiceManager } from '../systemd/service-manager.ts';
-import { catalogueFaults } from '../tools/catalogue.ts';
 import { announce } from './announce.ts';
 import { type Command, EXIT } from './command.ts';
+import { loadMachineConfig } from './load-config.ts';
 import { createStarter, readInheritance } from './successor.ts';
 
 /** What a step of a migration may take at most; a large store is read and written whole. */
@@ -17,15 +14,7 @@ const MIGRATION_MS = 10 * 60_000;
 
 /** Serves until SIGTERM or SIGINT. */
 export const serve: Command = async (context) => {
-  const readConfig = () =>
-    loadConfig({
-      argv: context.argv,
-      env: context.env,
-      readFile: readConfigFile,
-      which: (program) => Bun.which(program, { PATH: context.env.PATH ?? '' }),
-      resolvePath: resolve,
-      toolsFaults: catalogueFaults,
-    });
+  const readConfig = () => loadMachineConfig(context);
   const loaded = readConfig();
   if (!loaded.ok) {
     for (const fault of loaded.error) context.printError(`fjmcp-broker: ${fault}\n`);

@@ -1,7 +1,7 @@
 import type { Shown, ShownSession } from '../control/protocol.ts';
 import { askBroker } from './ask-broker.ts';
 import type { Command } from './command.ts';
-import { shownAge, shownCount, shownTable } from './shown.ts';
+import { shownAge, shownList } from './shown.ts';
 
 const HEADING = ['SESSION', 'LOGIN', 'CLIENT', 'CLIENT ID', 'PROGRAM', 'CALLS', 'OPENED', 'USED'];
 
@@ -16,11 +16,12 @@ export const sessions: Command = (context) =>
     show,
   });
 
-function show({ rows, more }: Shown<ShownSession>, nowMs: number): string {
-  if (rows.length === 0) return 'no sessions\n';
-  const table = shownTable(
-    HEADING,
-    rows.map((row) => [
+function show(list: Shown<ShownSession>, nowMs: number): string {
+  const running = list.rows.filter(({ pid }) => pid !== null).length;
+  return shownList(list, {
+    noun: 'session',
+    heading: HEADING,
+    cells: (row) => [
       row.id,
       row.login,
       row.clientName,
@@ -29,9 +30,7 @@ function show({ rows, more }: Shown<ShownSession>, nowMs: number): string {
       String(row.callsWaiting),
       shownAge(row.createdAt, nowMs),
       shownAge(row.lastUsedAt, nowMs),
-    ]),
-  );
-  const running = rows.filter(({ pid }) => pid !== null).length;
-  const tail = more ? ', and more that are not shown' : '';
-  return `${table}${shownCount(rows.length, 'session')}, ${running} with a program${tail}\n`;
+    ],
+    aside: `, ${running} with a program`,
+  });
 }

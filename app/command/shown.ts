@@ -1,9 +1,29 @@
+import { counted } from '../base/counted.ts';
+import type { Shown } from '../control/protocol.ts';
+
 /** Longest text in a column; names come from whoever registered a client. */
 const CELL_LENGTH_MAX = 40;
 const COLUMN_GAP = '  ';
 
 /** Control and format characters: in a terminal they move the cursor, colour or turn text around. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** A list as a table, with how many there are under it; `aside` tells more about them. */
+export function shownList<Row>(
+  { rows, more }: Shown<Row>,
+  list: {
+    readonly noun: string;
+    readonly heading: readonly string[];
+    readonly cells: (row: Row) => readonly string[];
+    readonly aside?: string;
+  },
+): string {
+  const { noun, heading, cells, aside = '' } = list;
+  const count = shownCount(rows.length, noun);
+  if (rows.length === 0) return `${count}\n`;
+  const tail = more ? ', and more that are not shown' : '';
+  return `${shownTable(heading, rows.map(cells))}${count}${aside}${tail}\n`;
+}
 
 /** Rows of a table with a heading, each column as wide as its longest cell. */
 export function shownTable(
@@ -57,8 +77,7 @@ export function shownAge(atMs: number | null, nowMs: number): string {
 
 /** `no sessions`, `1 session`, `2 sessions`. */
 export function shownCount(count: number, noun: string): string {
-  if (count === 0) return `no ${noun}s`;
-  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
+  return count === 0 ? `no ${noun}s` : counted(count, noun);
 }
 
 /** `812 B`, `4.2 KiB`, `1.0 GiB`. */

@@ -19,6 +19,12 @@ export interface CommandUsage {
 }
 
 const JSON_FLAG = { name: 'json', help: 'the answer for a program' } as const;
+/** What narrows a list. */
+const LIST_FLAGS = [
+  { name: 'login', value: 'LOGIN', help: 'those of one person' },
+  { name: 'client', value: 'ID', help: 'those of one client' },
+  JSON_FLAG,
+] as const;
 /** Where the running broker can be asked. */
 const PLACE = ['control-socket', 'store-path'] as const;
 const NOT_ASKED = 'no broker runs, or it refused';
@@ -27,21 +33,13 @@ const NOT_ASKED = 'no broker runs, or it refused';
 export const USAGE = {
   sessions: {
     about: 'Lists the sessions of the broker that runs, the latest used first.',
-    flags: [
-      { name: 'login', value: 'LOGIN', help: 'those of one person' },
-      { name: 'client', value: 'ID', help: 'those of one client' },
-      JSON_FLAG,
-    ],
+    flags: LIST_FLAGS,
     settings: PLACE,
     exits: ['listed', NOT_ASKED],
   },
   grants: {
     about: 'Lists what people have allowed clients and not ended, the latest used first.',
-    flags: [
-      { name: 'login', value: 'LOGIN', help: 'those of one person' },
-      { name: 'client', value: 'ID', help: 'those of one client' },
-      JSON_FLAG,
-    ],
+    flags: LIST_FLAGS,
     settings: PLACE,
     exits: ['listed', NOT_ASKED],
   },

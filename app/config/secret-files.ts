@@ -140,7 +140,7 @@ function secretText(text: string): Found<Secret> {
   if (secret === '') return wrong('is empty');
   return /^[\x21-\x7e]+$/.test(secret)
     ? { ok: true, value: new Secret(secret) }
-    : wrong('holds characters that no client secret has');
+    : wrong('holds white space, or characters beyond ASCII');
 }
 
 function keyBytes(bytes: Uint8Array): Uint8Array | undefined {

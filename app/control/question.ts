@@ -1,3 +1,4 @@
+import { isObject } from '../base/json-object.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { Secret } from '../base/secret.ts';
 import type { ListFilter } from '../store/listings.ts';
@@ -98,9 +99,7 @@ function parse(line: string): unknown {
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined;
+  return isObject(value) ? value : undefined;
 }
 
 function isName(value: unknown): value is string {

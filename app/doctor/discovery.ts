@@ -1,3 +1,4 @@
+import { isObject } from '../base/json-object.ts';
 import type { Result } from '../base/result.ts';
 import type { BoundedAnswer, BoundedRequest, FetchFault } from '../forge/bounded-fetch.ts';
 import type { Check } from './examine.ts';
@@ -170,7 +171,7 @@ function intime(path: string, ms: number, says: string): Found {
 function objectOf(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? { ...value } : undefined;
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

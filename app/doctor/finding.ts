@@ -10,7 +10,7 @@ export interface Found {
   /** A sentence about how it is. */
   readonly says: string;
   /** A sentence about what to do; absent where nothing is to be done. */
-  readonly todo?: string;
+  readonly remedy?: string;
 }
 
 /** What was found, and where. */
@@ -22,12 +22,12 @@ export function fine(says: string): Found {
   return { status: 'fine', says };
 }
 
-export function warning(says: string, todo: string): Found {
-  return { status: 'warning', says, todo };
+export function warning(says: string, remedy: string): Found {
+  return { status: 'warning', says, remedy };
 }
 
-export function fault(says: string, todo: string): Found {
-  return { status: 'fault', says, todo };
+export function fault(says: string, remedy: string): Found {
+  return { status: 'fault', says, remedy };
 }
 
 export function skipped(says: string): Found {

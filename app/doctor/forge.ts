@@ -110,7 +110,7 @@ function clockFound({ clock }: DoctorParts, answer: BoundedAnswer): Found {
   if (Number.isNaN(told)) return skipped('Forgejo tells no time.');
   const offMs = Math.abs(clock.now() - told);
   const says = `This machine's clock and Forgejo's are ${Math.round(offMs / SECOND)} s apart.`;
-  const todo = 'Keep both in time: systemctl enable --now systemd-timesyncd.';
-  if (offMs > CLOCK_FAULT_MS) return fault(says, todo);
-  return offMs > CLOCK_WARNING_MS ? warning(says, todo) : fine(says);
+  const remedy = 'Keep both in time: systemctl enable --now systemd-timesyncd.';
+  if (offMs > CLOCK_FAULT_MS) return fault(says, remedy);
+  return offMs > CLOCK_WARNING_MS ? warning(says, remedy) : fine(says);
 }

@@ -1,3 +1,4 @@
+import { counted } from '../base/counted.ts';
 import { isPublic, parseAddress } from '../base/network.ts';
 import { isLoopback } from '../config/urls.ts';
 import type { Check } from './examine.ts';
@@ -78,7 +79,8 @@ async function lookAtCertificate(parts: DoctorParts): Promise<readonly Found[]> 
   if (!machine.ok) return [skipped(`${url.host} does not answer.`)];
   const end = await certificateEnd(url.hostname, Number(url.port || 443));
   const leftMs = end === undefined ? undefined : end - clock.now();
-  const left = leftMs === undefined ? '' : `, for ${Math.floor(leftMs / DAY_MS)} more days`;
+  const left =
+    leftMs === undefined ? '' : `, for ${counted(Math.floor(leftMs / DAY_MS), 'more day')}`;
   const isPrivate = !hosted.ok && hosted.error.kind === 'untrusted';
   return [
     isPrivate
@@ -93,11 +95,11 @@ async function lookAtCertificate(parts: DoctorParts): Promise<readonly Found[]> 
 async function lookAtAnswer(parts: DoctorParts): Promise<Found> {
   const { origin } = urlOf(parts);
   const answer = await parts.machineFetch(get(parts, '/healthz'));
-  const todo = 'Check that the proxy runs, serves this name, and passes all paths to the broker.';
-  if (!answer.ok) return fault(`${origin} gives no answer: ${answer.error.detail}.`, todo);
+  const remedy = 'Check that the proxy runs, serves this name, and passes all paths to the broker.';
+  if (!answer.ok) return fault(`${origin} gives no answer: ${answer.error.detail}.`, remedy);
   const { status, text } = answer.value;
   if (status !== 200 || !text.startsWith('{"status":"ok","version":')) {
-    return fault(`${origin} is answered by something else (status ${status}).`, todo);
+    return fault(`${origin} is answered by something else (status ${status}).`, remedy);
   }
   return fine(`${origin} leads to the broker.`);
 }

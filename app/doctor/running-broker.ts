@@ -1,3 +1,4 @@
+import { counted } from '../base/counted.ts';
 import { ownRevision, VERSION } from '../base/version.ts';
 import type { Check } from './examine.ts';
 import { type Found, fault, fine, skipped, warning } from './finding.ts';
@@ -32,7 +33,7 @@ async function lookAtBroker(askBroker: AskBroker): Promise<Found> {
         'It starts no programs now: the last ones found Forgejo away.',
         'See the finding about the forge; it tries again by itself.',
       )
-    : fine(`It runs as ${running}, with ${programs} programs.`);
+    : fine(`It runs as ${running}, with ${counted(programs, 'program')}.`);
 }
 
 async function lookAtSandbox(askBroker: AskBroker): Promise<Found> {

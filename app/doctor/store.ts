@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { counted } from '../base/counted.ts';
 import { createKeyring, keyIdOf } from '../base/keyring.ts';
 import { systemRandom } from '../base/secret.ts';
 import { listBackups } from '../store/backup.ts';
@@ -18,9 +19,15 @@ const BACKUP_AGE_MS_MAX = 48 * 3_600_000;
 
 /** The store, its key, its backups, and the disk that they are on. */
 export function storeChecks(parts: DoctorParts): Check[] {
+  // Reading a large store through takes its time; once is enough for both.
+  let seen: StoreLook | undefined;
+  const look = () => {
+    seen ??= lookAt(parts.config);
+    return seen;
+  };
   return [
-    { name: 'store', run: async () => [lookAtStore(parts)] },
-    { name: 'key', run: async () => lookAtKey(parts) },
+    { name: 'store', run: async () => [lookAtStore(parts, look())] },
+    { name: 'key', run: async () => lookAtKey(parts, look()) },
     { name: 'backup', run: async () => [lookAtBackups(parts)] },
     { name: 'disk', run: async () => [lookAtDisk(parts)] },
   ];
@@ -33,9 +40,8 @@ function lookAt({ storePath, storeKey, storePreviousKey: previous }: Keys): Stor
   return inspectStore(storePath, createKeyring(keys));
 }
 
-function lookAtStore({ config }: DoctorParts): Found {
+function lookAtStore({ config }: DoctorParts, look: StoreLook): Found {
   const { storePath, forgejoUrl } = config;
-  const look = lookAt(config);
   const forgeOrigin = new URL(forgejoUrl).origin;
   if (look.kind === 'missing') {
     return warning(
@@ -72,8 +78,10 @@ function lookAtStore({ config }: DoctorParts): Found {
     : fine(`${storePath} is whole (${(look.bytes / MIB).toFixed(1)} MiB).`);
 }
 
-async function lookAtKey({ config, askBroker }: DoctorParts): Promise<readonly Found[]> {
-  const look = lookAt(config);
+async function lookAtKey(
+  { config, askBroker }: DoctorParts,
+  look: StoreLook,
+): Promise<readonly Found[]> {
   if (look.kind !== 'store') return [skipped('There is nothing that a key could open.')];
   const id = keyIdOf(config.storeKey);
   if (!look.keyOpens) {
@@ -101,7 +109,7 @@ async function lookAtKey({ config, askBroker }: DoctorParts): Promise<readonly F
     opens,
     fine(
       waiting > 0
-        ? `${waiting} connections may still need the previous key ${before}.`
+        ? `${counted(waiting, 'connection')} may still need the previous key ${before}.`
         : `Nothing but old backups needs the previous key ${before}.`,
     ),
   ];
@@ -109,12 +117,12 @@ async function lookAtKey({ config, askBroker }: DoctorParts): Promise<readonly F
 
 function lookAtBackups({ config, clock, backupDirectory }: DoctorParts): Found {
   const last = listBackups(config.storePath, backupDirectory).at(-1);
-  const todo = 'systemctl enable --now fjmcp-broker-backup.timer, or fjmcp-broker backup.';
-  if (last === undefined) return warning(`There is no backup in ${backupDirectory}.`, todo);
+  const remedy = 'systemctl enable --now fjmcp-broker-backup.timer, or fjmcp-broker backup.';
+  if (last === undefined) return warning(`There is no backup in ${backupDirectory}.`, remedy);
   const ageMs = clock.now() - statSync(last).mtimeMs;
   const age = `${Math.max(0, Math.floor(ageMs / 3_600_000))} h old`;
   return ageMs > BACKUP_AGE_MS_MAX
-    ? warning(`The last backup ${last} is ${age}.`, todo)
+    ? warning(`The last backup ${last} is ${age}.`, remedy)
     : fine(`The last backup ${last} is ${age}.`);
 }
 
@@ -123,7 +131,7 @@ function lookAtDisk({ config, freeBytes }: DoctorParts): Found {
   if (!existsSync(directory)) return skipped(`There is no directory ${directory} yet.`);
   const free = freeBytes(directory);
   const says = `${Math.floor(free / MIB)} MiB are free in ${directory}.`;
-  const todo = 'Make room: with a full disk the broker answers 503 until there is some.';
-  if (free < FREE_FAULT_BYTES) return fault(says, todo);
-  return free < FREE_WARNING_BYTES ? warning(says, todo) : fine(says);
+  const remedy = 'Make room: with a full disk the broker answers 503 until there is some.';
+  if (free < FREE_FAULT_BYTES) return fault(says, remedy);
+  return free < FREE_WARNING_BYTES ? warning(says, remedy) : fine(says);
 }

@@ -1,4 +1,4 @@
-import { digestOf } from '../base/secret.ts';
+import { digestOf, newToken } from '../base/secret.ts';
 import type { AuthorizationCode } from '../store/authorization-codes.ts';
 import type { AuthenticatedClient } from './client.ts';
 import { OAuthError } from './errors.ts';
@@ -8,7 +8,7 @@ import type { AuthorizationServerParts } from './parts.ts';
 import { verifierMatches } from './pkce.ts';
 import { targetResource } from './resource.ts';
 import { tokenScope } from './scope.ts';
-import { newAccessToken, newRefreshToken, tokenResponse } from './token-answer.ts';
+import { freshTokens } from './token-answer.ts';
 
 /** The authorization code grant (RFC 6749 section 4.1.3, OAuth 2.1 section 4.1.3). */
 export async function exchangeCode(
@@ -16,7 +16,7 @@ export async function exchangeCode(
   form: Parameters,
   parts: AuthorizationServerParts,
 ): Promise<Response> {
-  const { store, random, clock } = parts;
+  const { store, random } = parts;
   const digest = digestOf(form.require('code'));
   const codeVerifier = form.require('code_verifier');
   const redirectUri = form.get('redirect_uri') ?? '';
@@ -28,18 +28,9 @@ export async function exchangeCode(
   if (!verifierMatches(codeVerifier, code.codeChallenge)) {
     throw invalidGrant('the code verifier does not match the challenge');
   }
-  const now = clock.now();
   const scope = tokenScope(code.scope, parts.scopes);
-  const access = newAccessToken(random, scope, now + parts.accessTokenTtlMs);
-  const refreshToken = newRefreshToken(random);
-  const outcome = await store.authorizationCodes.redeem(digest, {
-    access: access.row,
-    refresh: {
-      digest: digestOf(refreshToken),
-      expiresAt: now + parts.refreshTokenTtlMs,
-      keyId: null,
-    },
-  });
+  const tokens = freshTokens({ token: newToken(random), keyId: null }, scope, parts);
+  const outcome = await store.authorizationCodes.redeem(digest, tokens.rows);
   switch (outcome) {
     case 'gone':
       throw invalidGrant('the code has expired or its grant has ended');
@@ -48,13 +39,10 @@ export async function exchangeCode(
       noteGrantEnded(code.grantId, 'code_reuse', parts);
       throw invalidGrant('the code was used before');
     case 'issued':
-      parts.metrics.tokensIssued.inc({ grant_type: 'authorization_code' });
-      parts.log.info('token.issued', { grant: code.grantId, client: client.id, by: 'code' });
-      return tokenResponse({
-        accessToken: access.token,
-        refreshToken,
-        expiresInMs: parts.accessTokenTtlMs,
-        scope,
+      return tokens.answer({
+        grantType: 'authorization_code',
+        grantId: code.grantId,
+        clientId: client.id,
       });
   }
 }

@@ -13,7 +13,7 @@ import { type Browser, nameBrowser } from './browser.ts';
 import { consentPage } from './consent-page.ts';
 import { logRefusal, unavailable } from './endpoint.ts';
 import { OAuthError } from './errors.ts';
-import { answerPerson, pageMethodNotAllowed } from './page-endpoint.ts';
+import { answerGet, pageMethodNotAllowed } from './page-endpoint.ts';
 import { type Parameters, queryOf } from './parameters.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { proposedChoice } from './permission-choice.ts';
@@ -31,24 +31,17 @@ export function authorizationEndpoint(parts: AuthorizationServerParts): AnyElysi
     app.get(
       path,
       ({ request }) =>
-        request.method === 'GET'
-          ? answerPerson(parts, {
-              request,
-              limit: 'authorize',
-              run: () => authorize(request, parts),
-              retryUrl: `${parts.publicOrigin}/oauth/authorize${new URL(request.url).search}`,
-            })
-          : headRefused(),
+        answerGet(parts, {
+          request,
+          limit: 'authorize',
+          run: () => authorize(request, parts),
+          retryUrl: `${parts.publicOrigin}/oauth/authorize${new URL(request.url).search}`,
+        }),
       { detail: AUTHORIZE_DETAIL },
     );
     pageMethodNotAllowed(app, path, ['GET'], parts);
   }
   return app;
-}
-
-/** Elysia answers HEAD by the GET route; here that would begin a login that nobody sees. */
-function headRefused(): Response {
-  return new Response(null, { status: 405, headers: { allow: 'GET' } });
 }
 
 async function authorize(request: Request, parts: AuthorizationServerParts): Promise<Response> {
@@ -77,6 +70,7 @@ async function askForConsent(
   const reference = digestOf(newToken(random));
   const approval = newToken(random);
   const session = await store.browserSessions.find(browser.digest);
+  const accountId = session?.accountId ?? null;
   const kept = await store.authorizationRequests.create(
     {
       digest: reference,
@@ -87,7 +81,7 @@ async function askForConsent(
       scope: scopeText(sound.asked ?? scopes.default()),
       resource: sound.resource,
       browserDigest: browser.digest,
-      shownAccountId: session?.accountId ?? null,
+      shownAccountId: accountId,
       expiresAt: parts.clock.now() + STAGE_TTL_MS,
     },
     digestOf(approval),
@@ -99,7 +93,6 @@ async function askForConsent(
   }
   parts.metrics.authorizations.inc({ outcome: 'asked' });
   parts.log.info('authorization.asked', { client: sound.client.id });
-  const accountId = session?.accountId ?? null;
   const earlier =
     accountId === null ? undefined : await store.grants.findLatest(accountId, sound.client.id);
   const response = consentPage(

@@ -6,7 +6,7 @@ import { seeOther } from './authorization-response.ts';
 import { browserOf } from './browser.ts';
 import { OAuthError } from './errors.ts';
 import { issueCode } from './issue-code.ts';
-import { answerPerson, pageMethodNotAllowed } from './page-endpoint.ts';
+import { answerGet, pageMethodNotAllowed } from './page-endpoint.ts';
 import { type Parameters, queryOf } from './parameters.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { permissionView } from './permission-view.ts';
@@ -29,15 +29,12 @@ export function callbackEndpoint(parts: AuthorizationServerParts): AnyElysia {
   const app = new Elysia().get(
     '/oauth/callback',
     ({ request }) =>
-      request.method === 'GET'
-        ? answerPerson(parts, {
-            request,
-            limit: 'sign_in',
-            run: () => comeBack(request, parts),
-            retryUrl: null,
-          })
-        : // HEAD runs GET routes, and a callback can be taken only once.
-          new Response(null, { status: 405, headers: { allow: 'GET' } }),
+      answerGet(parts, {
+        request,
+        limit: 'sign_in',
+        run: () => comeBack(request, parts),
+        retryUrl: null,
+      }),
     { detail: CALLBACK_DETAIL },
   );
   return pageMethodNotAllowed(app, '/oauth/callback', ['GET'], parts);

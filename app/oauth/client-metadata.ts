@@ -1,3 +1,4 @@
+import { isObject } from '../base/json-object.ts';
 import { redirectTarget } from '../base/redirect-target.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { ClientAuthMethod } from '../store/clients.ts';
@@ -33,21 +34,18 @@ export function parseClientMetadata(
   value: unknown,
   redirectAllowlist: readonly string[],
 ): Result<ClientMetadata, Fault> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return metadataFault('the body must be a JSON object');
-  }
-  const fields = value as Readonly<Record<string, unknown>>;
-  const redirectUris = parseRedirectUris(fields.redirect_uris, redirectAllowlist);
+  if (!isObject(value)) return metadataFault('the body must be a JSON object');
+  const redirectUris = parseRedirectUris(value.redirect_uris, redirectAllowlist);
   if (!redirectUris.ok) return redirectUris;
-  const authMethod = parseAuthMethod(fields.token_endpoint_auth_method);
+  const authMethod = parseAuthMethod(value.token_endpoint_auth_method);
   if (!authMethod.ok) return authMethod;
-  const name = parseText(fields.client_name, 'client_name', CLIENT_NAME_LENGTH_MAX);
+  const name = parseText(value.client_name, 'client_name', CLIENT_NAME_LENGTH_MAX);
   if (!name.ok) return name;
-  const type = parseText(fields.application_type, 'application_type', APPLICATION_TYPE_LENGTH_MAX);
+  const type = parseText(value.application_type, 'application_type', APPLICATION_TYPE_LENGTH_MAX);
   if (!type.ok) return type;
   // A list without what we do is a client that could never use us; more than that is narrowed.
   for (const [name, needed] of NEEDED) {
-    const listed = fields[name] ?? [needed];
+    const listed = value[name] ?? [needed];
     if (!Array.isArray(listed) || !listed.includes(needed)) {
       return metadataFault(`${name} must be a list with ${needed}`);
     }
@@ -57,7 +55,7 @@ export function parseClientMetadata(
     redirectUris: redirectUris.value,
     authMethod: authMethod.value,
     applicationType: type.value === '' ? null : type.value,
-    clientUri: webPage(fields.client_uri),
+    clientUri: webPage(value.client_uri),
   });
 }
 

@@ -1,5 +1,5 @@
+import type { DecisionForm } from '../pages/views.ts';
 import type { KnownRedirect } from './authorization-request.ts';
-import type { DecisionForm } from './pages.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import type { Choice } from './permission-choice.ts';
 import { choicesView } from './permission-view.ts';

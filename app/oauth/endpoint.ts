@@ -1,7 +1,7 @@
 import { type AnyElysia, type DocumentDecoration, Elysia } from 'elysia';
 import { corsHeaders, preflightResponse } from '../base/cors.ts';
 import type { Log, LogFields } from '../base/log.ts';
-import { methodNotAllowed } from '../base/method-not-allowed.ts';
+import { methodNotAllowed, readableRefusal } from '../base/method-not-allowed.ts';
 import { type AddressLimit, TOO_MANY_REQUESTS } from '../base/rate-limits.ts';
 import { StoreError } from '../store/store-error.ts';
 import { errorResponse, OAuthError } from './errors.ts';
@@ -45,7 +45,7 @@ export function programEndpoint(
         ({ request }) => preflightResponse(request.headers.get('origin'), origins(), METHODS),
         { detail: { hide: true } },
       );
-    methodNotAllowed(app, path, METHODS);
+    methodNotAllowed(app, path, METHODS, readableRefusal(origins));
   }
   return app;
 }

@@ -1,6 +1,6 @@
 import { type AnyElysia, Elysia } from 'elysia';
 import { corsHeaders, preflightResponse } from '../base/cors.ts';
-import { methodNotAllowed } from '../base/method-not-allowed.ts';
+import { methodNotAllowed, readableRefusal } from '../base/method-not-allowed.ts';
 import type { ScopeLimits } from '../tools/scope-limits.ts';
 import { SCOPE_MEANING, scopesUpTo } from '../tools/scopes.ts';
 import { CLIENT_AUTH_METHODS } from './client.ts';
@@ -59,7 +59,12 @@ export function metadataEndpoint(parts: MetadataParts): AnyElysia {
       { detail: METADATA_DETAIL },
     )
     .options(METADATA_PATH, ({ request }) => preflight(request), { detail: { hide: true } });
-  methodNotAllowed(app, METADATA_PATH, ALLOWED);
+  methodNotAllowed(
+    app,
+    METADATA_PATH,
+    ALLOWED,
+    readableRefusal(() => 'public'),
+  );
   return app
     .options('/.well-known/*', ({ request }) => preflight(request), { detail: { hide: true } })
     .all('/.well-known/*', () => notFound(), { parse: 'none', detail: { hide: true } });

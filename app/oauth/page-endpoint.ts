@@ -38,6 +38,13 @@ export async function answerPerson(
   }
 }
 
+/** The same for a GET route. Elysia runs it for HEAD too, which would do all for a page unseen. */
+export async function answerGet(...[parts, o]: Parameters<typeof answerPerson>): Promise<Response> {
+  return o.request.method === 'GET'
+    ? answerPerson(parts, o)
+    : new Response(null, { status: 405, headers: { allow: 'GET' } });
+}
+
 function problemPage(
   problem: Problem,
   { pages }: Pick<AuthorizationServerParts, 'pages'>,

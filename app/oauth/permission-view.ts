@@ -1,8 +1,8 @@
+import type { ChoicesView, Meaning, PermissionView } from '../pages/views.ts';
 import type { Permission } from '../tools/permission.ts';
 import type { ScopeLimits } from '../tools/scope-limits.ts';
 import { FULL_SCOPE, lowerScope, SCOPE_MEANING, scopesUpTo } from '../tools/scopes.ts';
 import { TOOLSET_MEANING, TOOLSETS } from '../tools/toolsets.ts';
-import type { ChoicesView, Meaning, PermissionView } from './pages.ts';
 import type { Choice } from './permission-choice.ts';
 
 /** A choice as the form of the consent page shows it; nothing above the ceiling is offered. */

@@ -1,4 +1,4 @@
-import type { ProblemView } from './pages.ts';
+import type { ProblemView } from '../pages/views.ts';
 
 /**
  * What can stand in a person's way. The answer is a page, never a redirect: either nobody is known

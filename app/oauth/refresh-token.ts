@@ -9,7 +9,7 @@ import type { Parameters } from './parameters.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { targetResource } from './resource.ts';
 import { tokenScope } from './scope.ts';
-import { newAccessToken, refreshTokenOf, tokenResponse } from './token-answer.ts';
+import { freshTokens } from './token-answer.ts';
 
 /** How often one answer is given: to a client that lost it, and to its processes that race. */
 export const ANSWERS_MAX = 5;
@@ -25,7 +25,7 @@ export async function refreshGrant(
   form: Parameters,
   parts: AuthorizationServerParts,
 ): Promise<Response> {
-  const { store, random, clock } = parts;
+  const { store, clock } = parts;
   const presented = form.require('refresh_token');
   const asked = form.get('scope');
   targetResource(form, parts.publicOrigin);
@@ -34,24 +34,18 @@ export async function refreshGrant(
   const retryAfterS = await parts.rateLimits.byAccount('account_token', proof.accountId);
   if (retryAfterS !== undefined) throw tooManyRequests(retryAfterS);
   const successor = successorOf(presented, proof, parts.keyring);
-  const refreshToken = refreshTokenOf(successor.token);
-  const now = clock.now();
   const scope = tokenScope(proof.scope, parts.scopes, asked);
-  const access = newAccessToken(random, scope, now + parts.accessTokenTtlMs);
+  const tokens = freshTokens(successor, scope, parts);
   const rotation = await store.tokens.rotate({
     predecessor: digest,
     clientId: client.id,
-    successor: {
-      digest: digestOf(refreshToken),
-      keyId: successor.keyId,
-      expiresAt: now + parts.refreshTokenTtlMs,
-    },
-    access: access.row,
+    successor: tokens.rows.refresh,
+    access: tokens.rows.access,
     answersMax: ANSWERS_MAX,
   });
   switch (rotation.kind) {
     case 'gone':
-      throw invalidGrant(whyGone(proof, now));
+      throw invalidGrant(whyGone(proof, clock.now()));
     case 'too_many_answers':
       parts.metrics.limitsReached.inc({ limit: 'REFRESH_ANSWERS' });
       throw invalidGrant('the answer was given as often as it may be');
@@ -59,13 +53,10 @@ export async function refreshGrant(
       noteGrantEnded(rotation.grantId, 'refresh_reuse', parts);
       throw invalidGrant('a spent refresh token came again');
     case 'rotated':
-      parts.metrics.tokensIssued.inc({ grant_type: 'refresh_token' });
-      parts.log.info('token.issued', { grant: proof.grantId, client: client.id, by: 'refresh' });
-      return tokenResponse({
-        accessToken: access.token,
-        refreshToken,
-        expiresInMs: parts.accessTokenTtlMs,
-        scope,
+      return tokens.answer({
+        grantType: 'refresh_token',
+        grantId: proof.grantId,
+        clientId: client.id,
       });
   }
 }

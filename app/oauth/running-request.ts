@@ -1,9 +1,9 @@
 import type { RedirectTarget } from '../base/redirect-target.ts';
+import type { ClientView } from '../pages/views.ts';
 import type { AuthorizationRequest } from '../store/authorization-requests.ts';
 import { type KnownRedirect, knownRedirect } from './authorization-request.ts';
 import { errorResponseUrl, type ResponseTarget } from './authorization-response.ts';
 import { OAuthError } from './errors.ts';
-import type { ClientView } from './pages.ts';
 import type { AuthorizationServerParts } from './parts.ts';
 import { ProblemError } from './problems.ts';
 

@@ -1,44 +1,65 @@
-import { digestOf, newToken, type Random } from '../base/secret.ts';
-import type { NewAccessToken } from '../store/tokens.ts';
+import { digestOf, newToken } from '../base/secret.ts';
+import type { TokenAnswerRow } from '../store/tokens.ts';
 import { NO_STORE } from './errors.ts';
+import type { AuthorizationServerParts } from './parts.ts';
 
-/** An access token before it is given out, and what the store keeps of it. */
-export interface FreshAccessToken {
-  readonly token: string;
-  readonly row: NewAccessToken;
+type AnswerParts = Pick<
+  AuthorizationServerParts,
+  'random' | 'clock' | 'log' | 'metrics' | 'accessTokenTtlMs' | 'refreshTokenTtlMs'
+>;
+
+/** What a pair of tokens is given out for. */
+interface Occasion {
+  readonly grantType: keyof typeof NAMED_IN_LOG;
+  readonly grantId: string;
+  readonly clientId: string;
 }
 
-/** 256 bit; the prefix lets secret scanners and our own log recognise it. */
-export function newAccessToken(random: Random, scope: string, expiresAt: number): FreshAccessToken {
-  const token = `fjmcp_at_${newToken(random)}`;
-  return { token, row: { digest: digestOf(token), expiresAt, scope } };
+const NAMED_IN_LOG = { authorization_code: 'code', refresh_token: 'refresh' } as const;
+
+/** Two tokens that nobody has yet. */
+export interface FreshTokens {
+  /** What the store keeps of them. */
+  readonly rows: TokenAnswerRow;
+  /** Gives them out, once they are stored (RFC 6749 section 5.1). */
+  answer(occasion: Occasion): Response;
 }
 
-/** The first refresh token of a grant; those that follow are derived from it. */
-export function newRefreshToken(random: Random): string {
-  return refreshTokenOf(newToken(random));
-}
-
-/** A refresh token out of its 43 random or derived characters. */
-export function refreshTokenOf(value: string): string {
-  return `fjmcp_rt_${value}`;
-}
-
-/** RFC 6749 section 5.1; `scope` always, since it may be less than what was asked for. */
-export function tokenResponse(answer: {
-  readonly accessToken: string;
-  readonly refreshToken: string;
-  readonly expiresInMs: number;
-  readonly scope: string;
-}): Response {
-  return Response.json(
-    {
-      access_token: answer.accessToken,
-      token_type: 'Bearer',
-      expires_in: Math.floor(answer.expiresInMs / 1000),
-      refresh_token: answer.refreshToken,
-      scope: answer.scope,
+/**
+ * An access token of 256 bit and a refresh token out of its 43 characters: random ones for the first
+ * of a grant, derived ones with the id of their key for those that follow. The prefixes let secret
+ * scanners and our own log recognise them.
+ */
+export function freshTokens(
+  refresh: { readonly token: string; readonly keyId: string | null },
+  scope: string,
+  parts: AnswerParts,
+): FreshTokens {
+  const { accessTokenTtlMs, refreshTokenTtlMs, log, metrics } = parts;
+  const now = parts.clock.now();
+  const accessToken = `fjmcp_at_${newToken(parts.random)}`;
+  const refreshToken = `fjmcp_rt_${refresh.token}`;
+  return {
+    rows: {
+      access: { digest: digestOf(accessToken), expiresAt: now + accessTokenTtlMs, scope },
+      refresh: {
+        digest: digestOf(refreshToken),
+        expiresAt: now + refreshTokenTtlMs,
+        keyId: refresh.keyId,
+      },
     },
-    { headers: NO_STORE },
-  );
+    answer({ grantType, grantId, clientId }) {
+      metrics.tokensIssued.inc({ grant_type: grantType });
+      log.info('token.issued', { grant: grantId, client: clientId, by: NAMED_IN_LOG[grantType] });
+      const body = {
+        access_token: accessToken,
+        token_type: 'Bearer',
+        expires_in: Math.floor(accessTokenTtlMs / 1000),
+        refresh_token: refreshToken,
+        // Always, since it may be less than what was asked for.
+        scope,
+      };
+      return Response.json(body, { headers: NO_STORE });
+    },
+  };
 }

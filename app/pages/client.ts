@@ -1,13 +1,5 @@
-import type { RedirectTarget } from '../base/redirect-target.ts';
 import { type Html, html } from './html.ts';
-
-/** Who asks. */
-export interface ClientView {
-  readonly name: string;
-  readonly verified: boolean;
-  /** Where the answer goes. */
-  readonly returnsTo: RedirectTarget;
-}
+import type { ClientView } from './views.ts';
 
 /**
  * The client in a sentence, as its subject. Anyone may register under any name, so a name that the

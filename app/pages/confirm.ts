@@ -1,18 +1,9 @@
-import { type ClientView, clientPhrase, returnPlace } from './client.ts';
-import { type DecisionForm, decisionForm } from './decision.ts';
+import { clientPhrase, returnPlace } from './client.ts';
+import { decisionForm } from './decision.ts';
 import { html } from './html.ts';
 import { pageResponse } from './layout.ts';
-import { type PermissionView, permissionSummary } from './permission.ts';
-
-export interface ConfirmView {
-  readonly client: ClientView;
-  readonly permission: PermissionView;
-  readonly forgeHost: string;
-  readonly forgeUrl: string;
-  readonly login: string;
-  readonly restartUrl: string;
-  readonly form: DecisionForm;
-}
+import { permissionSummary } from './permission.ts';
+import type { ConfirmView } from './views.ts';
 
 /** Names the account that came back from Forgejo and asks whether it is the right one. */
 export function confirmPage(view: ConfirmView): Response {

@@ -1,16 +1,9 @@
-import { type ClientView, clientPhrase, returnPlace } from './client.ts';
-import { type DecisionForm, decisionForm } from './decision.ts';
+import { clientPhrase, returnPlace } from './client.ts';
+import { decisionForm } from './decision.ts';
 import { html } from './html.ts';
 import { pageResponse } from './layout.ts';
-import { type ChoicesView, permissionFields } from './permission.ts';
-
-export interface ConsentView {
-  readonly client: ClientView;
-  readonly choices: ChoicesView;
-  readonly forgeHost: string;
-  readonly login: string | null;
-  readonly form: DecisionForm;
-}
+import { permissionFields } from './permission.ts';
+import type { ConsentView } from './views.ts';
 
 /** Asks whether a client may have access, and how much; shown every time, before Forgejo. */
 export function consentPage(view: ConsentView): Response {

@@ -1,11 +1,5 @@
 import { type Html, html } from './html.ts';
-
-/** What the two buttons of a page send back. */
-export interface DecisionForm {
-  readonly action: string;
-  readonly request: string;
-  readonly approval: string;
-}
+import type { DecisionForm } from './views.ts';
 
 /** A form of two buttons, the one decision of a page, with what else is decided above them. */
 export function decisionForm(

@@ -1,11 +1,6 @@
 import { html } from './html.ts';
 import { pageResponse } from './layout.ts';
-
-export interface GoingOnView {
-  readonly to: 'forge' | 'client';
-  readonly url: string;
-  readonly destination: string;
-}
+import type { GoingOnView } from './views.ts';
 
 /**
  * Goes on by itself and by a link. Not a redirect: Chromium applies `form-action` to the redirects

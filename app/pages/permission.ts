@@ -1,34 +1,5 @@
 import { type Html, html } from './html.ts';
-
-/** A choice in words; `detail` may be empty. */
-export interface Meaning {
-  readonly title: string;
-  readonly detail: string;
-}
-
-export interface Option extends Meaning {
-  readonly value: string;
-  readonly chosen: boolean;
-  readonly isGrave: boolean;
-}
-
-/** What can be chosen, and what is. */
-export interface ChoicesView {
-  readonly scopes: readonly Option[];
-  readonly isCut: boolean;
-  readonly toolsets: readonly Option[];
-  readonly targets: string;
-  readonly isNarrowed: boolean;
-  readonly fault: string | null;
-}
-
-/** What was chosen; null is all. */
-export interface PermissionView {
-  readonly isEverything: boolean;
-  readonly scope: Meaning;
-  readonly toolsets: readonly string[] | null;
-  readonly targets: readonly string[] | null;
-}
+import type { ChoicesView, Option, PermissionView } from './views.ts';
 
 /** UTF-16 units of the list of places, so that the form stays within what is read of one. */
 const TARGETS_LENGTH_MAX = 4000;

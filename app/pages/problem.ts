@@ -1,12 +1,6 @@
 import { html } from './html.ts';
 import { pageResponse } from './layout.ts';
-
-export interface ProblemView {
-  readonly status: number;
-  readonly title: string;
-  readonly paragraphs: readonly string[];
-  readonly links: readonly { readonly href: string; readonly label: string }[];
-}
+import type { ProblemView } from './views.ts';
 
 /** Says what is wrong and what the person can do; nothing of what happened inside. */
 export function problemPage({ status, title, paragraphs, links }: ProblemView): Response {

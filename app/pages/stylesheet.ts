@@ -1,3 +1,18 @@
+/**
+ * Double-click jacking: a window over ours closes itself between the two clicks that it asks for, and
+ * the second one hits what waited under it. So the buttons of a decision lie under a cover until the
+ * pointer has been over the page for longer than a double click takes. A page that is out of sight is
+ * under no pointer, however long ago it was loaded. Keys are not held up, nor are fingers: what is
+ * touched was under no pointer before.
+ */
+const COVER = `
+form .choices { position: relative; }
+@media (hover: hover) and (pointer: fine) {
+  form .choices::after { content: ""; position: absolute; inset: 0; cursor: progress; }
+  html:hover form .choices::after { visibility: hidden; transition: visibility 0s 0.7s; }
+}
+`;
+
 /** The one stylesheet. It stands in the page itself, allowed by its digest, so no page loads anything. */
 export const STYLESHEET = `
 :root {
@@ -121,7 +136,7 @@ footer { width: 100%; max-width: 34rem; padding: 14px 4px 0; color: var(--soft);
 @media (forced-colors: active) {
   button, .button, section { border: 2px solid; }
 }
-`;
+${COVER}`;
 
 /** How the content security policy names the stylesheet (CSP 3 section 6.7.3.3). */
 export const STYLESHEET_SOURCE = `'sha256-${new Bun.CryptoHasher('sha256').update(STYLESHEET).digest('base64')}'`;

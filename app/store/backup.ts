@@ -1,9 +1,9 @@
-import { Database, SQLiteError } from 'bun:sqlite';
+import { Database } from 'bun:sqlite';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { isStore, makePrivateFile } from './database.ts';
 import { ownLike } from './owner.ts';
-import { StoreOpenError } from './store-error.ts';
+import { asUnusable, unusable } from './store-error.ts';
 import { publishFile, removeFile } from './whole-file.ts';
 
 /** Longest wait for a lock of the broker; its transactions take milliseconds. */
@@ -50,7 +50,7 @@ export function backUp(options: BackupOptions): Backup {
     publishFile(partial, path);
   } catch (error) {
     removeFile(partial);
-    throw asBackupError(error, storePath);
+    throw asUnusable(error, `The store ${storePath} was not copied`);
   }
   return { path, bytes: statSync(path).size, deleted: thinOut(options) };
 }
@@ -118,16 +118,4 @@ function thinOut({ storePath, directory, keep, nowMs }: BackupOptions): string[]
   }
   for (const path of deleted) rmSync(path);
   return deleted;
-}
-
-function asBackupError(error: unknown, storePath: string): unknown {
-  if (error instanceof StoreOpenError || !(error instanceof Error)) return error;
-  const isSystem = error instanceof SQLiteError || 'code' in error;
-  return isSystem
-    ? unusable(`The store ${storePath} was not copied: ${error.message}.`, error)
-    : error;
-}
-
-function unusable(message: string, cause?: unknown): StoreOpenError {
-  return new StoreOpenError('unusable', message, cause);
 }

@@ -1,7 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { StoreOpenError } from './store-error.ts';
+import { unusable } from './store-error.ts';
 
 /** Written by the first migration; 'fjmc'. */
 const APPLICATION_ID = 0x666a6d63;
@@ -68,7 +68,7 @@ function refuseForeign(database: Database, path: string): void {
     'SELECT count(*) AS count FROM sqlite_schema',
   );
   if (tables.get()?.count === 0) return;
-  throw new StoreOpenError('unusable', `${path} is the database of another program.`);
+  throw unusable(`${path} is the database of another program.`);
 }
 
 /** Whether a database is a store that was migrated at least once. */

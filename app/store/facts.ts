@@ -2,7 +2,7 @@ import type { Database } from 'bun:sqlite';
 import { type Keyring, SealError, type SealPlace } from '../base/keyring.ts';
 import { Secret } from '../base/secret.ts';
 import type { Connection } from './connection.ts';
-import { StoreError, StoreOpenError } from './store-error.ts';
+import { StoreError, StoreOpenError, unusable } from './store-error.ts';
 
 const KEY_CHECK = 'fjmcp-broker store';
 /** More than a page, so that a store without a free page fails the probe. */
@@ -31,8 +31,7 @@ export function claimStore(database: Database, forgeOrigin: string, keyring: Key
   }
   put.run('key_check', keyring.seal(new Secret(KEY_CHECK), place));
   if (!opensKeyCheck(database, forgeOrigin, keyring)) {
-    throw new StoreOpenError(
-      'unusable',
+    throw unusable(
       'The store was sealed with another key: give the broker the store key it was made with.',
     );
   }

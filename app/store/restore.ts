@@ -8,7 +8,7 @@ import { opensKeyCheck } from './facts.ts';
 import { lockStore } from './lock.ts';
 import { MIGRATIONS, refuseNewer } from './migrations.ts';
 import { ownLike } from './owner.ts';
-import { StoreOpenError } from './store-error.ts';
+import { asUnusable, StoreOpenError, unusable } from './store-error.ts';
 import { copyPrivately, publishFile, removeFile, syncToDisk } from './whole-file.ts';
 
 export interface RestoreOptions {
@@ -63,7 +63,7 @@ export function restoreStore(options: RestoreOptions): Restored {
       throw error;
     }
   } catch (error) {
-    throw asRestoreError(error, backupPath);
+    throw asUnusable(error, `The backup ${backupPath} was not restored`);
   } finally {
     for (const suffix of ['', '-wal', '-shm', '-journal']) removeFile(`${made}${suffix}`);
     lock.release();
@@ -190,16 +190,4 @@ function setAside({ storePath, nowMs }: RestoreOptions): string | null {
 function removeEmptyLog(replaced: string | null): void {
   const log = `${replaced}-wal`;
   if (statSync(log, { throwIfNoEntry: false })?.size === 0) removeFile(log);
-}
-
-function asRestoreError(error: unknown, backupPath: string): unknown {
-  if (error instanceof StoreOpenError || !(error instanceof Error)) return error;
-  const isSystem = error instanceof SQLiteError || 'code' in error;
-  return isSystem
-    ? unusable(`The backup ${backupPath} was not restored: ${error.message}.`, error)
-    : error;
-}
-
-function unusable(message: string, cause?: unknown): StoreOpenError {
-  return new StoreOpenError('unusable', message, cause);
 }

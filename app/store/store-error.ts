@@ -1,3 +1,5 @@
+import { SQLiteError } from 'bun:sqlite';
+
 /** Why the store could not do its work now. */
 export type StoreErrorKind = 'full' | 'busy' | 'broken';
 
@@ -38,4 +40,17 @@ export class StoreOpenError extends Error {
     super(message, { cause });
     this.kind = kind;
   }
+}
+
+export function unusable(message: string, cause?: unknown): StoreOpenError {
+  return new StoreOpenError('unusable', message, cause);
+}
+
+/**
+ * What SQLite or the system refused, as `${failed}: why.`; anything else, a bug, is returned as it
+ * is.
+ */
+export function asUnusable(error: unknown, failed: string): unknown {
+  const isSystem = error instanceof SQLiteError || (error instanceof Error && 'code' in error);
+  return isSystem ? unusable(`${failed}: ${error.message}.`, error) : error;
 }

@@ -23,7 +23,7 @@ import { createPruner, type Retention } from './prune.ts';
 import { createSealedValues, type SealedValues } from './sealed.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 import type { StoreContext } from './store-context.ts';
-import { StoreOpenError } from './store-error.ts';
+import { StoreOpenError, unusable } from './store-error.ts';
 import { createTokens, type Tokens } from './tokens.ts';
 
 /**
@@ -168,6 +168,5 @@ function createStore(
 
 function asOpenError(error: unknown, path: string): unknown {
   if (error instanceof StoreOpenError || !(error instanceof Error)) return error;
-  const sentence = `The store ${path} cannot be opened: ${error.message}.`;
-  return new StoreOpenError('unusable', sentence, error);
+  return unusable(`The store ${path} cannot be opened: ${error.message}.`, error);
 }

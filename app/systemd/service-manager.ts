@@ -28,7 +28,7 @@ export interface ServiceManagerOptions {
   readonly open?: (address: string) => SendDatagram;
 }
 
-/** The variables by which systemd tells a process of its socket and its watchdog. */
+/** The variable that names the one process whose signs of life systemd waits for. */
 export const WATCHDOG_PID = 'WATCHDOG_PID';
 
 /**

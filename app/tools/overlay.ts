@@ -1,3 +1,4 @@
+import { isObject } from '../base/json-object.ts';
 import { nestedTooDeep } from '../base/nesting.ts';
 import type { Catalogue } from './catalogue.ts';
 import { type Permission, serializePermission } from './permission.ts';
@@ -107,8 +108,4 @@ function withoutArguments(schema: unknown, names: readonly string[]): unknown {
 
 function isDescribed(value: unknown): value is Described {
   return isObject(value) && typeof value.name === 'string';
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import { ambiguousMember } from '../base/ambiguous-member.ts';
+import { isObject } from '../base/json-object.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { memberCount, memberCountOf, spanAtPath } from '../base/splice.ts';
 import type { Tool } from './tool.ts';
@@ -63,8 +64,4 @@ function standsTwice({ id, params, text }: CallMessage): boolean {
   const span = spanAtPath(text, ['params']);
   if (span === undefined || span === 'ambiguous') return true;
   return memberCount(text.slice(span.start, span.end)) !== counted;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { isObject } from '../base/json-object.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Scope } from './scopes.ts';
 import { parseTargetRule } from './target-rule.ts';
@@ -23,7 +24,7 @@ export function parseToolsFile(toml: string): Result<ToolsFile, readonly string[
   for (const key of Object.keys(others)) faults.push(`${key}: there are "text" and [tools] only`);
   const content = argumentList(text);
   if (!content.ok) faults.push(`text: ${content.error}`);
-  if (!isTable(tools)) return err([...faults, 'tools: must be a table']);
+  if (!isObject(tools)) return err([...faults, 'tools: must be a table']);
   const read = new Map<string, Partial<Tool>>();
   for (const [name, entry] of Object.entries(tools)) {
     read.set(
@@ -70,7 +71,7 @@ const SCOPE_OF: ReadonlyMap<string, Scope> = new Map([
 function readTool(name: string, entry: unknown, tell: Tell): Partial<Tool> {
   // MCP 2025-11-25 tools, Tool Names.
   if (!/^[A-Za-z0-9_./-]{1,128}$/.test(name)) tell('this cannot be the name of a tool');
-  if (!isTable(entry)) {
+  if (!isObject(entry)) {
     tell('must be a table');
     return {};
   }
@@ -95,8 +96,4 @@ function argumentList(value: unknown): Result<readonly string[], string> {
   const isName = (part: unknown): part is string => typeof part === 'string' && /^\w+$/.test(part);
   if (Array.isArray(value) && value.every(isName)) return ok(value);
   return err('must be an array of names of arguments');
-}
-
-function isTable(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -29,23 +29,23 @@ describeWith(appliance, 'an installation in a closed network', () => {
     const { FJMCP_INSTALL_FORGEJO_MCP_BASE_URL = '' } = answersFor(workshop, 'current');
     const fetched = await installByPipe(machine, workshop, 'current', {
       env: { FJMCP_INSTALL_FORGEJO_MCP_BASE_URL },
-      flags: '--fetch /root/files',
+      flags: '--fetch /srv/files',
     });
     expect(fetched).toMatchObject({ code: 0 });
-    const names = (await machine.must('ls /root/files')).trim().split('\n');
+    const names = (await machine.must('ls /srv/files')).trim().split('\n');
     for (const name of ['SHA256SUMS', 'install.sh']) expect(names).toContain(name);
     await machine.must('sha256sum --check --ignore-missing --quiet SHA256SUMS', {
-      cwd: '/root/files',
+      cwd: '/srv/files',
     });
   });
 
   it('makes the application in Forgejo with a token of one use, and keeps no trace of it', async () => {
     // From here on neither downloads nor packages can be had.
     await machine.must(
-      `grep -v -e ${NAMES.downloads} -e ${NAMES.debian} /etc/hosts > /root/hosts; cat /root/hosts > /etc/hosts`,
+      `grep -v -e ${NAMES.downloads} -e ${NAMES.debian} /etc/hosts > /srv/hosts; cat /srv/hosts > /etc/hosts`,
     );
     const installed = await machine.shell(
-      'sh /root/files/install.sh --offline /root/files --tls internal --yes',
+      'sh /srv/files/install.sh --offline /srv/files --tls internal --yes',
       {
         env: {
           FJMCP_PUBLIC_URL: ORIGIN,
@@ -57,7 +57,7 @@ describeWith(appliance, 'an installation in a closed network', () => {
     expect(installed).toMatchObject({ code: 0 });
     expect(`${installed.stdout}${installed.stderr}`).not.toContain(workshop.forgeToken);
     const { stdout } = await machine.shell(
-      `grep -rlF ${workshop.forgeToken} /etc /opt /var /root /tmp /run 2>/dev/null`,
+      `grep -rlF ${workshop.forgeToken} /etc /opt /var /root /srv /tmp /run 2>/dev/null`,
     );
     expect(stdout).toBe('');
     const client = await connected(await outsideFetch(machine, workshop), 'alice');

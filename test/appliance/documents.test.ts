@@ -25,9 +25,9 @@ for (const page of PAGES) {
       it(`${index + 1}: ${firstCommand(block)}`, async () => {
         // What a block exports is there in the next, as in the shell of the one who reads.
         const script = [
-          '[ ! -e /root/environment ] || . /root/environment',
+          '[ ! -e /srv/environment ] || . /srv/environment',
           asOnThisNetwork(block, workshop),
-          'export -p > /root/environment',
+          'export -p > /srv/environment',
         ];
         await machine.must(script.join('\n'), { env: ofThisNetwork(workshop) });
       });

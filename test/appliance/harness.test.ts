@@ -48,10 +48,10 @@ describeWith(appliance, 'a machine of the suite', () => {
   });
 
   it('comes back after a reboot with what was written', async () => {
-    await machine.must('echo kept > /root/file');
+    await machine.must('echo kept > /srv/file');
     const before = await machine.must(START_OF_PROCESS_1);
     await machine.reboot();
-    expect(await machine.must('cat /root/file')).toBe('kept\n');
+    expect(await machine.must('cat /srv/file')).toBe('kept\n');
     expect(await machine.must(START_OF_PROCESS_1)).not.toBe(before);
     expect(await machine.must(`curl -fsS ${workshop.internet.downloads}/hello.txt`)).toBe(
       'hello\n',

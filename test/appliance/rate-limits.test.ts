@@ -23,7 +23,7 @@ describeWith(appliance, 'rate limits behind Caddy', () => {
 
   it('R6, S9: come with a reload, at the configured numbers, whatever a client says of itself', async () => {
     const client = await connected(outside, 'alice');
-    await machine.must(`cat - ${CONFIG} > /root/new; cat /root/new > ${CONFIG}`, {
+    await machine.must(`cat - ${CONFIG} > /srv/new; cat /srv/new > ${CONFIG}`, {
       stdin: `rate_limits = ${JSON.stringify(RULES)}\n`,
     });
     await machine.must('systemctl reload fjmcp-broker');

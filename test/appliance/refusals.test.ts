@@ -43,10 +43,10 @@ describeWith(appliance, 'the installer, where it must refuse', () => {
   it('does nothing when the download was cut at any KB', async () => {
     const script = readFileSync(join(workshop.downloads, 'current', 'install.sh'));
     const cuts = Array.from({ length: Math.floor(script.length / 1024) }, (_, index) => index + 1);
-    await Bun.write(join(machine.root, 'root/install.sh'), script);
+    await Bun.write(join(machine.root, 'srv/install.sh'), script);
     before = await treeOf(machine);
     await machine.must(
-      `for kb in ${cuts.join(' ')}; do head -c $((kb * 1024)) /root/install.sh | sh >/root/said 2>&1 || true; ! grep -q "==>" /root/said; done`,
+      `for kb in ${cuts.join(' ')}; do head -c $((kb * 1024)) /srv/install.sh | sh >/srv/said 2>&1 || true; ! grep -q "==>" /srv/said; done`,
       { env: answersFor(workshop, 'current') },
     );
     expect(cuts.length).toBeGreaterThan(40);
@@ -90,14 +90,13 @@ describeWith(appliance, 'the installer, where it must refuse', () => {
   });
 
   it('says what it could not get when there is no network', async () => {
-    await machine.must('cp /root/install.sh /root/kept.sh 2>/dev/null || true');
     await Bun.write(
-      join(machine.root, 'root/install.sh'),
+      join(machine.root, 'srv/install.sh'),
       readFileSync(join(workshop.downloads, 'current', 'install.sh')),
     );
     before = await treeOf(machine);
     await machine.network.plug('out');
-    const outcome = await machine.shell('sh /root/install.sh', {
+    const outcome = await machine.shell('sh /srv/install.sh', {
       env: answersFor(workshop, 'current'),
     });
     await machine.network.plug('in');

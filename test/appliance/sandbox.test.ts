@@ -34,9 +34,9 @@ describeWith(appliance, 'a hostile child in the appliance', () => {
     workshop = await openWorkshop();
     machine = await workshop.machine('sandbox');
     publish(workshop, 'current');
-    const program = join(machine.root, 'root/hostile');
+    const program = join(machine.root, 'srv/hostile');
     await must([process.execPath, 'build', '--compile', HOSTILE, '--outfile', program]);
-    const flags = '--forgejo-mcp /root/hostile';
+    const flags = '--forgejo-mcp /srv/hostile';
     const { code, stderr } = await installByPipe(machine, workshop, 'current', { flags });
     if (code !== 0) throw new Error(stderr);
     outside = await outsideFetch(machine, workshop);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'bun:test';
 import type { HttpFetch } from '../../app/demo/person.ts';
 import { appliance, describeWith } from '../support/requirements.ts';
+import { holdMainThread } from './harness/held-thread.ts';
 import { brokerLog, mainPid, untilLogged } from './harness/journal.ts';
 import type { Machine } from './harness/machine.ts';
 import { connected, installed, outsideFetch, whoami } from './harness/site.ts';
@@ -138,7 +139,10 @@ describeWith(appliance, 'the unit fjmcp-broker.service', () => {
     );
     const pid = await mainPid(machine, 'fjmcp-broker');
     const ready = (await brokerLog(machine, 'broker.ready')).length;
-    await machine.must(`kill -STOP ${pid}`);
+    const outerPid = machine.outerPid(pid);
+    const { [outerPid]: loop, ...others } = await holdMainThread(outerPid);
+    expect(loop).toBe('t');
+    expect(Object.values(others).join('')).toMatch(/^[RSD]+$/);
     await untilLogged(machine, 'broker.ready', ready + 1);
     expect(await mainPid(machine, 'fjmcp-broker')).not.toBe(pid);
     expect(await machine.must('journalctl -o cat _PID=1 -u fjmcp-broker')).toContain(
@@ -154,11 +158,11 @@ describeWith(appliance, 'the unit fjmcp-broker.service', () => {
 
   /** Puts lines before those of the configuration while `body` runs. */
   async function withSettings(lines: string, body: () => Promise<void>): Promise<void> {
-    await machine.must(`cp ${CONFIG} /root/good; cat - /root/good > ${CONFIG}`, { stdin: lines });
+    await machine.must(`cp ${CONFIG} /srv/good; cat - /srv/good > ${CONFIG}`, { stdin: lines });
     try {
       await body();
     } finally {
-      await machine.must(`cat /root/good > ${CONFIG}`);
+      await machine.must(`cat /srv/good > ${CONFIG}`);
     }
   }
 

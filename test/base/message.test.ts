@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'bun:test';
+import { describe, expect, it, setDefaultTimeout } from 'bun:test';
 import fc from 'fast-check';
 import { errorText, isRequestId, parseMessage, resultText } from '../../app/base/message.ts';
+
+// Thousands of runs, on a machine that may have other work too.
+setDefaultTimeout(30_000);
 
 const fault = (text: string) => {
   const outcome = parseMessage(text);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'bun:test';
+import { describe, expect, it, setDefaultTimeout } from 'bun:test';
 import fc from 'fast-check';
 import {
   Members,
@@ -8,6 +8,9 @@ import {
   spanAtPath,
   spliceSpan,
 } from '../../app/base/splice.ts';
+
+// Thousands of runs, on a machine that may have other work too.
+setDefaultTimeout(30_000);
 
 type Json = fc.JsonValue;
 type Written = readonly (readonly [string, Json])[];

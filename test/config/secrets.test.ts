@@ -123,7 +123,7 @@ describe('FORGEJO_CLIENT_SECRET', () => {
 
   it('is refused with characters that no secret has: a file of another kind was named', () => {
     const told = faults({ env: byFile, files: { '/s': 'canary-b\nsecond line' } });
-    expect(told[0]).toContain('characters that no client secret has');
+    expect(told[0]).toContain('holds white space, or characters beyond ASCII');
     expect(told.join()).not.toContain('canary');
   });
 

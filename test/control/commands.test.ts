@@ -10,6 +10,7 @@ import { sessions } from '../../app/command/sessions.ts';
 import { shownAge, shownJson, shownTable, shownText } from '../../app/command/shown.ts';
 import type { DemoClient } from '../../app/demo/client.ts';
 import { isAlive, untilGone } from '../support/processes.ts';
+import { runCommand } from '../support/run-command.ts';
 import { startSystem, type TestSystem } from '../support/system.ts';
 
 /** What the tests' broker proposes to every client. */
@@ -32,35 +33,11 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-interface Ran {
-  readonly exitCode: number;
-  readonly out: string;
-  readonly errors: string;
-}
-
-async function run(
+const run = (
   name: keyof typeof COMMANDS,
   argv: readonly string[],
   env: Readonly<Record<string, string>> = { FJMCP_CONTROL_SOCKET: socket },
-): Promise<Ran> {
-  let out = '';
-  let errors = '';
-  const exitCode = await COMMANDS[name]({
-    argv,
-    env,
-    print: (text) => {
-      out += text;
-    },
-    printError: (text) => {
-      errors += text;
-    },
-    readInput: async () => '',
-    stopAsked: new Promise(() => undefined),
-    onHangUp: () => undefined,
-    useLog: () => undefined,
-  });
-  return { exitCode, out, errors };
-}
+) => runCommand(COMMANDS[name], argv, env);
 
 async function listed(name: 'sessions' | 'grants', ...argv: string[]) {
   const { exitCode, out, errors } = await run(name, ['--json', ...argv]);

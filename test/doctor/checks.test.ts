@@ -19,8 +19,8 @@ async function found(name: string, options: DoctorOptions = {}): Promise<string>
   ];
   const all = await foundBy(checks, name);
   // Each says what to do, or that nothing is to be done.
-  for (const { status, todo } of all) {
-    expect(status === 'fine' || status === 'skipped').toBe(todo === undefined);
+  for (const { status, remedy } of all) {
+    expect(status === 'fine' || status === 'skipped').toBe(remedy === undefined);
   }
   return all.map(({ status, says }) => `${status}: ${says}`).join('\n');
 }

@@ -146,12 +146,18 @@ describe('doctor exits', () => {
     const { exitCode, findings: all } = await findings([], {
       FJMCP_PUBLIC_URL: 'http://mcp.example.org',
       FJMCP_FORGEJO_URL: '',
+      FJMCP_FORGJO_URL: 'https://forge.example.org',
     });
     expect(exitCode).toBe(EXIT.badConfiguration);
     expect(all.map(({ check, status }) => [check, status])).toEqual([
       ['settings', 'fault'],
       ['settings', 'fault'],
+      ['settings', 'warning'],
     ]);
+    for (const { says, remedy } of all) {
+      expect(says).toMatch(/[^.]\.$/);
+      expect(remedy).toBe('fjmcp-broker --help tells of all settings.');
+    }
   });
 
   it.each([

@@ -56,6 +56,7 @@ describeUnderShells('a refusal of the installer', (shell) => {
     await expectRefusal(2, 'neither a flag nor its value', ['now']);
     await expectRefusal(2, 'takes no value', ['--yes=1']);
     await expectRefusal(2, '--purge goes with', ['--purge']);
+    await expectRefusal(2, '--fetch: which directory', ['--fetch=', '--offline', offline]);
   });
 
   it('2: a public address that no hosted client would take', async () => {

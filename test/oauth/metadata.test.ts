@@ -113,6 +113,7 @@ describe('authorization server metadata (RFC 8414)', () => {
       const response = await server.fetch(PATH, { method });
       expect(response.status).toBe(405);
       expect(response.headers.get('allow')).toBe('GET, HEAD, OPTIONS');
+      expect(response.headers.get('access-control-allow-origin')).toBe('*');
     }
   });
 });

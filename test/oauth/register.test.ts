@@ -308,6 +308,10 @@ describe('registration (RFC 7591), accepted', () => {
     ] as const) {
       const response = await post(server, body, { origin });
       expect(response.headers.get('access-control-allow-origin')).toBe(allowed);
+      const otherMethod = await server.fetch('/oauth/register', { headers: { origin } });
+      expect(otherMethod.status).toBe(405);
+      expect(otherMethod.headers.get('access-control-allow-origin')).toBe(allowed);
+      expect(otherMethod.headers.get('vary')).toBe('Origin');
       const preflight = await server.fetch('/oauth/register', {
         method: 'OPTIONS',
         headers: { origin },

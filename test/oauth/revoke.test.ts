@@ -143,6 +143,8 @@ describe('revocation (RFC 7009), with effect', () => {
     const form = { client_id: client.client_id, token: 'x' };
     const response = await server.post('/oauth/revoke', form, headers);
     expect(response.headers.get('access-control-allow-origin')).toBe(BROWSER_CLIENT);
+    const otherMethod = await server.fetch('/oauth/revoke', { headers });
+    expect(otherMethod.headers.get('access-control-allow-origin')).toBe(BROWSER_CLIENT);
     const preflight = await server.fetch('/oauth/revoke', { method: 'OPTIONS', headers });
     expect(preflight.status).toBe(204);
   });

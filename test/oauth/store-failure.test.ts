@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'bun:test';
+import { afterEach, describe, expect, it, setDefaultTimeout } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,9 @@ import {
   TestBrowser,
   TestServer,
 } from './harness.ts';
+
+// A disk that is really full takes its time, on a machine that may have other work too.
+setDefaultTimeout(30_000);
 
 /** A store whose writes can be made to fail as they do on a full disk. */
 function failing() {

@@ -314,6 +314,10 @@ describe('token endpoint (RFC 6749 section 3.2), the answer', () => {
       const response = await server.post('/oauth/token', form, { origin });
       expect(response.headers.get('access-control-allow-origin')).toBe(allowed);
       expect(response.headers.get('vary')).toBe('Origin');
+      const otherMethod = await server.fetch('/oauth/token', { headers: { origin } });
+      expect(otherMethod.status).toBe(405);
+      expect(otherMethod.headers.get('access-control-allow-origin')).toBe(allowed);
+      expect(otherMethod.headers.get('vary')).toBe('Origin');
       const preflight = await server.fetch('/oauth/token', {
         method: 'OPTIONS',
         headers: { origin },

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'bun:test';
 import { authorizationPages } from '../../app/pages/authorization-pages.ts';
-import type { ClientView } from '../../app/pages/client.ts';
-import type { ChoicesView, PermissionView } from '../../app/pages/permission.ts';
 import { STYLESHEET } from '../../app/pages/stylesheet.ts';
+import type { ChoicesView, ClientView, PermissionView } from '../../app/pages/views.ts';
 
 const EVIL = '"><script>alert(1)</script>';
 const CLIENT: ClientView = {
@@ -117,6 +116,12 @@ describe('every page', () => {
       for (const [, href = ''] of text.matchAll(/<link [^>]*href="([^"]*)"/g)) {
         expect(href).toStartWith('data:');
       }
+    });
+
+    it(`[double-click class] ${name}: has no button, box or link that an address can put the focus on`, async () => {
+      const text = await render().text();
+      // A fragment gives the focus to whatever has its id; a key held down would then press it.
+      expect(text).not.toMatch(/<(button|input|a|summary)[^>]* (id|autofocus)\b/i);
     });
 
     it(`${name}: can be read aloud and on a phone: language, title, one heading, one main part`, async () => {

@@ -166,6 +166,9 @@ describe('secrets in a whole run', () => {
     const pids = (await broker.logged('child.started', 3)).map(({ pid }) => Number(pid));
     expectOnlyInEnvironments(...pids.slice(-2).sort((a, b) => a - b));
 
+    // Whose stream is ended begins a sign-in of its own, which would race those of the next tests.
+    await client.client.close();
+    await other.client.close();
     expect(await post('/oauth/token', repeated)).toBe(400);
     await broker.logged('child.exited', 2);
     expect(await broker.logged('grant.ended')).toMatchObject([{ reason: 'refresh_reuse' }]);

@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { type CommandOptions, must, type Outcome, run, succeeded } from './command.ts';
 import { type ControlGroup, createControlGroup } from './control-group.ts';
@@ -16,6 +24,8 @@ export interface Machine {
   shell(script: string, options?: CommandOptions): Promise<Outcome>;
   /** The stdout of a script that must end with 0. */
   must(script: string, options?: CommandOptions): Promise<string>;
+  /** The id by which this machine knows a process of that one. */
+  outerPid(pid: number): number;
   boot(): Promise<void>;
   /** Resolves when it is up again, after an orderly way down. */
   reboot(): Promise<void>;
@@ -103,7 +113,7 @@ class NspawnMachine implements Machine {
     return run(
       [
         ...['nsenter', '-t', String(leader), '-m', '-u', '-i', '-n', '-p', '-C'],
-        ...['setsid', '--wait', 'env', '-i', '-C', cwd ?? '/root'],
+        ...['setsid', '--wait', 'env', '-i', '-C', cwd ?? '/srv'],
         ...variables.map(([name, value]) => `${name}=${value}`),
         ...argv,
       ],
@@ -117,6 +127,15 @@ class NspawnMachine implements Machine {
 
   async must(script: string, options?: CommandOptions): Promise<string> {
     return succeeded(script, await this.shell(script, options));
+  }
+
+  outerPid(pid: number): number {
+    const leader = this.#running?.leader;
+    const found = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .find((outer) => isProcess(outer, pid, leader));
+    if (found === undefined) throw new Error(`the machine has no process ${pid}`);
+    return Number(found);
   }
 
   async reboot(): Promise<void> {
@@ -152,6 +171,18 @@ function leaderOf(pid: number): number | undefined {
     return first === '' ? undefined : Number(first);
   } catch {
     return undefined;
+  }
+}
+
+/** Whether a process of ours is process `pid` for the machine of that leader. */
+function isProcess(outer: string, pid: number, leader: number | undefined): boolean {
+  try {
+    const ids = readFileSync(`/proc/${outer}/status`, 'utf8').match(/^NSpid:\t(.*)$/m)?.[1];
+    const space = (of: string | number | undefined) => readlinkSync(`/proc/${of}/ns/pid`);
+    return ids?.split('\t').at(-1) === String(pid) && space(outer) === space(leader);
+  } catch {
+    // It has ended since the list was made.
+    return false;
   }
 }
 

@@ -1,9 +1,9 @@
 import { must } from './command.ts';
 import type { Machine } from './machine.ts';
 
-/** Places that change by themselves while a machine runs. */
+/** Places that change by themselves while a machine runs, and `srv`, where tests keep their files. */
 const RESTLESS = [
-  ...['dev', 'proc', 'run', 'sys', 'tmp', 'var/tmp', 'var/log', 'var/cache', 'root'],
+  ...['dev', 'proc', 'run', 'sys', 'srv', 'tmp', 'var/tmp', 'var/log', 'var/cache', 'root'],
   ...['var/lib/systemd', 'var/lib/apt', 'etc/machine-id', 'etc/.updated', 'var/.updated'],
 ];
 

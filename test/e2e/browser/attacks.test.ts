@@ -194,6 +194,39 @@ fetch(${JSON.stringify(evil.authorizationUrl)}, { mode: 'no-cors', credentials: 
     });
   }
 
+  it('[double-click class] a window over our page that closes between two clicks presses nothing', async () => {
+    const person = await victim();
+    const evil = await stage.connecting();
+    const site = stage.attackSite();
+    const over = site.page('Double-click here<script>onmousedown = () => close()</script>');
+    const path = site.page(`<button>Play</button><script>
+document.querySelector('button').onclick = () => {
+  open(${JSON.stringify(over)}, '', 'width=600,height=600');
+  location.href = ${JSON.stringify(evil.authorizationUrl)};
+};
+</script>`);
+    await person.open(`${site.foreign}${path}`);
+    const opened = person.context.waitForEvent('page');
+    await person.page.getByRole('button', { name: 'Play' }).click({ noWaitAfter: true });
+    const window = await opened;
+    await person.sees(/^Allow access to/);
+    const allow = person.page.getByRole('button', { name: 'Allow' });
+    await allow.scrollIntoViewIfNeeded();
+    const box = await allow.boundingBox();
+    const at = [(box?.x ?? 0) + 20, (box?.y ?? 0) + 20] as const;
+    const closed = window.waitForEvent('close');
+    await window.mouse.move(...at);
+    await window.mouse.down();
+    await closed;
+    // In one go, so that a slow machine does not give the pointer time over our page.
+    const { mouse } = person.page;
+    await Promise.all([mouse.move(...at), mouse.down(), mouse.up()]);
+    await person.press('Refuse');
+    const { url } = await person.arrives(evil.landing);
+    expect(url.searchParams.get('error')).toBe('access_denied');
+    expect(grantsOf(evil)).toBe(0);
+  });
+
   it('S1: a foreign page cannot confirm the account for the person', async () => {
     const person = await stage.visitor();
     const connecting = await stage.connecting();

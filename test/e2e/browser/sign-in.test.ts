@@ -302,7 +302,7 @@ describeWith(chromium, 'signing in with a real browser', () => {
     await person.sees(/^Allow access to/);
     // With Control the answer goes to a new tab, and the page stays as it is.
     const opened = person.context.waitForEvent('page');
-    await person.page.getByRole('button', { name: 'Allow' }).click({ modifiers: ['Control'] });
+    await person.press('Allow', person.page, ['Control']);
     await person.sees('Sign In', await opened);
     await person.press('Allow');
     await person.sees('This sign-in is already over');

@@ -50,8 +50,15 @@ export class Visitor {
   }
 
   /** Does not wait for what comes of it: a test may hold that back. */
-  async press(button: string | RegExp, page = this.page): Promise<void> {
-    await page.getByRole('button', { name: button }).click({ noWaitAfter: true });
+  async press(
+    button: string | RegExp,
+    page = this.page,
+    modifiers: ('Control' | 'Shift')[] = [],
+  ): Promise<void> {
+    const found = page.getByRole('button', { name: button });
+    // As a hand does: there first, then a click. Without the first, ours take none.
+    await found.hover({ force: true });
+    await found.click({ modifiers, noWaitAfter: true });
   }
 
   async follow(link: string | RegExp, page = this.page): Promise<void> {
