@@ -1,6 +1,6 @@
 import { Elysia } from 'elysia';
 import { corsHeaders, preflightResponse } from '../base/cors.ts';
-import { methodNotAllowed } from '../base/method-not-allowed.ts';
+import { methodNotAllowed, readableRefusal } from '../base/method-not-allowed.ts';
 
 /** Where RFC 9728 section 3.1 puts the metadata of a resource with the path `/mcp`. */
 export const RESOURCE_METADATA_PATH = '/.well-known/oauth-protected-resource/mcp';
@@ -35,7 +35,12 @@ export function resourceMetadata(options: {
     app
       .get(path, () => new Response(text(), { headers: HEADERS }), { detail: DETAIL })
       .options(path, ({ request }) => preflight(request), { detail: { hide: true } });
-    methodNotAllowed(app, path, METHODS);
+    methodNotAllowed(
+      app,
+      path,
+      METHODS,
+      readableRefusal(() => 'public'),
+    );
   }
   return app;
 }

@@ -1,3 +1,4 @@
+import { isObject } from '../base/json-object.ts';
 import { type RequestMessage, RPC_ERROR } from '../base/message.ts';
 
 /** What a client has said in `initialize` that it can be asked for. */
@@ -45,8 +46,4 @@ function offersMode(elicitation: unknown, mode: unknown): boolean {
   const { form, url } = elicitation as { readonly form?: unknown; readonly url?: unknown };
   if (mode === 'form') return form !== undefined || url === undefined;
   return mode === 'url' && url !== undefined;
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -72,11 +72,15 @@ describe('protected resource metadata (RFC 9728)', () => {
       );
     });
 
-    it(`${path} answers another method with 405 and Allow`, async () => {
+    it(`${path} answers another method with 405 and Allow, to the scripts of every origin`, async () => {
       const { plugin } = resourceUnderTest();
-      const request = new Request(`http://localhost${path}`, { method: 'POST' });
+      const request = new Request(`http://localhost${path}`, {
+        method: 'POST',
+        headers: { origin: 'https://somewhere.example' },
+      });
       const response = await plugin.handle(request);
       expect(response.status).toBe(405);
+      expect(response.headers.get('access-control-allow-origin')).toBe('*');
       expect(response.headers.get('allow')).toBe('GET, HEAD, OPTIONS');
     });
   }
