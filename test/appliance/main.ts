@@ -15,7 +15,6 @@ const TOOLS = {
   openssl: 'openssl',
   nsenter: 'util-linux',
 };
-const TEST_TIMEOUT_MS = 300_000;
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
@@ -91,7 +90,7 @@ function withHosts(hosts: string): readonly string[] {
 
 async function test(files: readonly string[], prepared?: Prepared): Promise<number> {
   const suites = files.length > 0 ? files : ['./test/appliance'];
-  const argv = [process.execPath, 'test', '--timeout', String(TEST_TIMEOUT_MS), ...suites];
+  const argv = [process.execPath, 'test', ...suites];
   const child = Bun.spawn(prepared === undefined ? argv : [...withHosts(prepared.hosts), ...argv], {
     stdio: ['inherit', 'inherit', 'inherit'],
     env: { ...process.env, ...(prepared === undefined ? {} : variables(prepared)) },

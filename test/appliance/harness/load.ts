@@ -29,7 +29,8 @@ export interface Load {
 const PAUSE_MS = 10;
 /** Calls in all before the event, and after it. */
 const CALLS_AROUND = 400;
-const CALL_MAX_MS = 30_000;
+/** A call that is answered late is not lost; this ends one that never is. */
+const CALL_MAX_MS = 120_000;
 /** As the broker's Retry-After would have it, only sooner. */
 const RETRY_MS = 200;
 
