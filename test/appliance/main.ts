@@ -45,8 +45,10 @@ async function provide(): Promise<string | undefined> {
   if (Bun.which('apt-get') === null) return `the appliance suites need ${packages.join(', ')}`;
   say(`installing ${packages.join(', ')}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } as Record<string, string>;
-  await run(['apt-get', 'update', '-qq'], { env });
-  await must(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages], { env });
+  // The system's own daily run may hold the lock, and a mirror may drop a connection.
+  const apt = ['apt-get', '-o', 'DPkg::Lock::Timeout=300', '-o', 'Acquire::Retries=5', '-qq'];
+  await run([...apt, 'update'], { env });
+  await must([...apt, 'install', '-y', '--no-install-recommends', ...packages], { env });
   return undefined;
 }
 
