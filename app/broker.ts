@@ -27,6 +27,7 @@ import { createSessionRegistry, type SessionRegistry } from './session/registry.
 import { openStore, type Store } from './store/store.ts';
 import { StoreOpenError } from './store/store-error.ts';
 import { createCatalogue } from './tools/catalogue.ts';
+import { allowedBy } from './tools/methods.ts';
 
 export {
   type BrokerParts,
@@ -180,13 +181,14 @@ function createSessions(
 ): SessionRegistry {
   const { log, clock, random, metrics, keyring, store, forge, tokens, spawnBreaker } = parts;
   const concurrency = config.spawnConcurrency ?? SPAWNS_PER_CORE * availableParallelism();
-  const { supervisor } = parts;
+  const { supervisor, catalogue } = parts;
   return createSessionRegistry({
     ...{ store, tokens, supervisor, spawnBreaker, keyring, clock, random, log, metrics },
     spawnQueue: createSpawnQueue({
       ...{ concurrency, clock, metrics },
       waitingMax: config.maxSpawnsWaiting,
     }),
+    stillAllowed: (permission, request) => allowedBy(permission, request, catalogue),
     probeForge: async (token) => {
       const user = await forge.user(token);
       if (user.ok || user.error.kind === 'misconfigured') return 'up';

@@ -1,13 +1,9 @@
 import { RPC_ERROR } from '../base/message.ts';
+import type { Exchange, TransportParts } from './exchange.ts';
 import { acceptsEventStream, sessionHeader } from './headers.ts';
 import { rpcFailure, rpcRefusal } from './json-rpc-response.ts';
 import { eventStreamResponse } from './posted-calls.ts';
-import {
-  type Exchange,
-  findSession,
-  refuseVersion,
-  type TransportParts,
-} from './session-transport.ts';
+import { findSession, refuseVersion } from './session-transport.ts';
 
 /**
  * GET: what the child says outside of calls, or the rest of a stream that broke off (MCP transports,

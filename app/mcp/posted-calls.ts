@@ -1,11 +1,12 @@
 import { within } from '../base/clock.ts';
 import type { RequestId } from '../base/message.ts';
 import type { CallRules, EventSource, OwnedSession, RequestMessage } from '../session/registry.ts';
+import type { Admission } from './enforcement.ts';
 import { EVENT_STREAM_HEADERS, EventStream } from './event-stream.ts';
+import type { Exchange, TransportParts } from './exchange.ts';
 import { acceptsEventStream } from './headers.ts';
 import { rpcAnswer } from './json-rpc-response.ts';
 import { openFailureResponse } from './open-failure.ts';
-import type { Exchange, TransportParts } from './session-transport.ts';
 
 /** How long an answer may take and still come as plain JSON to a client that reads streams. */
 export const QUICK_ANSWER_MS = 1_000;
@@ -34,19 +35,18 @@ export interface AdmittedCalls {
 export async function answerCalls(
   exchange: Exchange,
   session: OwnedSession,
-  { requests, rules }: AdmittedCalls,
+  calls: AdmittedCalls,
   parts: TransportParts,
 ): Promise<Response> {
   const { request, allowIdle } = exchange;
   const streams = acceptsEventStream(request.headers);
-  if (!session.attached && needsChild({ requests, rules })) {
-    // A start may take longer than Bun lets a silent connection wait.
-    allowIdle(NO_IDLE_LIMIT_S);
-    const attached = await session.attach();
-    allowIdle(CLIENT_PATIENCE_S);
-    if (!attached.ok) return openFailureResponse(attached.error, idOf(requests), parts.challenge);
+  let { rules } = calls;
+  if (!session.attached && needsChild(calls)) {
+    const ready = await waitForChild(exchange, session, calls, parts);
+    if (ready.kind === 'refused') return ready.response;
+    rules = ready.rules;
   }
-  const posted = session.call(requests, streams, rules);
+  const posted = session.call(calls.requests, streams, rules);
   const decided = await within(parts.clock, QUICK_ANSWER_MS, posted.decided);
   if (decided && posted.plain) return rpcAnswer(await posted.answer);
   if (streams) return eventStreamResponse(posted.read(), exchange, session, parts);
@@ -54,6 +54,28 @@ export async function answerCalls(
   const text = await posted.answer;
   allowIdle(CLIENT_PATIENCE_S);
   return rpcAnswer(text);
+}
+
+/** Until the child is there the grant can end, or hold less than what the calls were admitted by. */
+async function waitForChild(
+  { request, grant, allowIdle }: Exchange,
+  session: OwnedSession,
+  { requests, rules }: AdmittedCalls,
+  parts: TransportParts,
+): Promise<Admission> {
+  // A start may take longer than Bun lets a silent connection wait.
+  allowIdle(NO_IDLE_LIMIT_S);
+  const attached = await session.attach();
+  allowIdle(CLIENT_PATIENCE_S);
+  if (!attached.ok) {
+    const response = openFailureResponse(attached.error, idOf(requests), parts.challenge);
+    return { kind: 'refused', response };
+  }
+  const granted = await parts.stillGranted(request);
+  if (!granted.ok) return { kind: 'refused', response: granted.error };
+  if (granted.value.permission === grant.permission) return { kind: 'admitted', rules };
+  const messages = 'method' in requests ? [requests] : requests;
+  return parts.enforcement.admit(messages, granted.value, session);
 }
 
 /** What is answered here needs none (MCP ping). */

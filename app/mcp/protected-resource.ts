@@ -15,15 +15,11 @@ import { DELETE_DETAIL, GET_DETAIL, POST_DETAIL } from './api-detail.ts';
 import { type BearerGrant, createBearerCheck } from './bearer.ts';
 import { bearerGuard, refusalResponse, withCors } from './bearer-guard.ts';
 import { createEnforcement } from './enforcement.ts';
+import type { Exchange, TransportParts } from './exchange.ts';
 import { rpcRefusal } from './json-rpc-response.ts';
 import { listenToSession } from './listen.ts';
 import { RESOURCE_METADATA_PATH, resourceMetadata } from './resource-metadata.ts';
-import {
-  deleteSession,
-  type Exchange,
-  postMessage,
-  type TransportParts,
-} from './session-transport.ts';
+import { deleteSession, postMessage } from './session-transport.ts';
 import { createStepUp } from './step-up.ts';
 import { bearerChallenge } from './www-authenticate.ts';
 

@@ -1,46 +1,15 @@
-import type { Clock } from '../base/clock.ts';
-import type { Log } from '../base/log.ts';
 import { type Message, type RequestId, RPC_ERROR } from '../base/message.ts';
-import type { Metrics } from '../base/metrics.ts';
-import { ok, type Result } from '../base/result.ts';
-import type {
-  CallRules,
-  OwnedSession,
-  RequestMessage,
-  SessionRegistry,
-} from '../session/registry.ts';
-import type { BearerGrant } from './bearer.ts';
-import type { Enforcement } from './enforcement.ts';
+import { ok } from '../base/result.ts';
+import type { CallRules, OwnedSession, RequestMessage } from '../session/registry.ts';
+import type { Exchange, TransportParts } from './exchange.ts';
 import { protocolVersionServed, sessionHeader } from './headers.ts';
 import { rpcAnswer, rpcFailure, rpcRefusal, sessionNotFound } from './json-rpc-response.ts';
 import { openFailureResponse } from './open-failure.ts';
 import { answerCalls, CLIENT_PATIENCE_S, NO_IDLE_LIMIT_S } from './posted-calls.ts';
 import { messageRefusalResponse, type Posted, readMessage } from './request-message.ts';
-import type { Challenge } from './www-authenticate.ts';
 
 /** The one revision with batches. */
 const BATCH_VERSION = '2025-03-26';
-
-export interface TransportParts {
-  readonly sessions: Pick<SessionRegistry, 'open' | 'find'>;
-  /** The bearer check again; an answer when it refuses now. */
-  readonly stillGranted: (request: Request) => Promise<Result<BearerGrant, Response>>;
-  readonly challenge: Challenge;
-  readonly enforcement: Enforcement;
-  /** Protocol versions served. */
-  readonly serverVersions: readonly string[];
-  readonly bodyBytesMax: number;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
-}
-
-/** One authenticated HTTP request; `allowIdle` sets the seconds its connection may be silent. */
-export interface Exchange {
-  readonly request: Request;
-  readonly grant: BearerGrant;
-  readonly allowIdle: (seconds: number) => void;
-}
 
 /**
  * How long the answer of the bearer check may be used. A body can be held back for as long as the

@@ -8,11 +8,10 @@ import type { SpawnQueue } from '../child/spawn-queue.ts';
 import type { Child, Supervisor } from '../child/supervisor.ts';
 import type { AccountTokens, FreshToken } from '../forge/account-tokens.ts';
 import type { ForgeFailure } from '../forge/forge.ts';
-import type { SessionState } from '../store/sessions.ts';
 import { carriedCapabilities } from './capabilities.ts';
 import { initializeRequest, type Opening, readOpening } from './handshake.ts';
 import { type ForgeProbe, type OpenFailure, spawnFailure, tokenFailure } from './open-failure.ts';
-import { replayState } from './replay.ts';
+import { type Replay, replayState, type StillAllowed } from './replay.ts';
 import type { Router } from './router.ts';
 
 /** A child that has answered `initialize`. */
@@ -26,6 +25,8 @@ export interface AttachParts {
   readonly supervisor: Supervisor;
   readonly spawnQueue: SpawnQueue;
   readonly spawnBreaker: SpawnBreaker;
+  /** Whether a client that holds this permission (the name of it) may ask this now. */
+  readonly stillAllowed: StillAllowed;
   readonly probeForge: (token: Secret) => Promise<ForgeProbe>;
   /** Served versions, oldest first. */
   readonly serverVersions: readonly string[];
@@ -51,7 +52,7 @@ export interface AttachingSession {
   /** The client's own `initialize` params. */
   readonly params: unknown;
   /** What a child before has been told; undefined at the first one. */
-  readonly replay: { readonly protocolVersion: string; readonly state: SessionState } | undefined;
+  readonly replay: Replay | undefined;
   /** Aborts when nobody needs the child any more; the failure's kind then says nothing. */
   readonly end: AbortSignal;
   readonly onChild: (child: Child) => void;
@@ -142,7 +143,7 @@ async function start(
   // A program that answers has asked the forge before, and a refusal is an answer.
   if (opened.ok || opened.error.kind === 'refused') pass.forgeUp();
   if (opened.ok) {
-    const replayed = await replayState(router, opened.value, replay, limits);
+    const replayed = await replayState(router, opened.value, replay, { ...parts, limits });
     if (!replayed.ok) await child.stop('handshake_failed');
     if (session.end.aborted) return err({ kind: 'stopping' });
     if (!replayed.ok) return replayed;

@@ -1,5 +1,6 @@
 import type { RequestId } from '../base/message.ts';
-import type { EventSource, Stream } from './stream.ts';
+import type { EventSource } from './event-source.ts';
+import type { Stream } from './stream.ts';
 import type { Streams } from './streams.ts';
 
 /** What became of one request of a POST. */

@@ -2,8 +2,8 @@ import type { Log } from '../base/log.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { KeptRow } from './kept-row.ts';
 import { type Links, REPLAY_ID } from './links.ts';
-import type { OpenFailure } from './open-failure.ts';
-import { listChanges } from './replay.ts';
+import { listChanges } from './list-changes.ts';
+import { failureFields, type OpenFailure } from './open-failure.ts';
 import type { Streams } from './streams.ts';
 
 /** What waits for a client that is about to read again is given to it after so long at the latest. */
@@ -23,15 +23,13 @@ export async function carryOn(session: {
   readonly log: Log;
 }): Promise<Result<void, OpenFailure>> {
   const { links, row, streams, login, log } = session;
-  const told = row.state;
   const { protocolVersion } = streams;
   const params: unknown = JSON.parse(session.handshake);
-  const replay = { protocolVersion, state: told };
+  const replay = { protocolVersion, state: () => row.state };
   const attached = await links.start({ id: REPLAY_ID, params, replay });
   if (!attached.ok) {
     const failure = attached.error;
-    const detail = 'detail' in failure ? failure.detail : undefined;
-    log.warn('session.not_attached', { login, reason: failure.kind, detail });
+    log.warn('session.not_attached', { login, ...failureFields(failure) });
     if (failure.kind !== 'refused') return err(failure);
     // Its text is about an `initialize` that the client has not sent.
     return err({ kind: 'child_failed', detail: 'the program refused initialize' });
@@ -40,10 +38,11 @@ export async function carryOn(session: {
   log.info('session.attached', { login, pid: child.pid });
   const router = links.current?.router;
   if (router === undefined) return ok(undefined);
-  for (const text of listChanges(told.serverCapabilities, serverCapabilities)) {
+  const told = row.state.serverCapabilities;
+  for (const text of listChanges(told, serverCapabilities)) {
     router.announce(text);
   }
-  if (serverCapabilities !== told.serverCapabilities) row.change({ serverCapabilities });
+  row.change({ serverCapabilities });
   if (!row.state.initialized) return ok(undefined);
   if (streams.listening.attached) router.release();
   else links.later(RELEASE_MS, () => router.release());

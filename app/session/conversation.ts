@@ -6,15 +6,16 @@ import {
   RPC_ERROR,
   resultText,
 } from '../base/message.ts';
+import type { Metrics } from '../base/metrics.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { CallGroup, type PostedCalls, type Settled } from './call-group.ts';
 import type { Answer } from './calls.ts';
 import type { KeptRow } from './kept-row.ts';
 import type { Link, Links } from './links.ts';
+import { permissionChanges } from './list-changes.ts';
 import type { CallRules } from './owned-session.ts';
 import { looksRefused } from './refused-token.ts';
-import { changeBy, subscriptionRefusal } from './remembered.ts';
-import { listsNarrowed } from './replay.ts';
+import { Remembered } from './remembered.ts';
 import { endSentence, type SessionEnd, settledBy } from './session-end.ts';
 import type { Streams } from './streams.ts';
 import type { Uses } from './uses.ts';
@@ -24,6 +25,7 @@ export interface ConversationParts {
   readonly row: KeptRow;
   readonly streams: Streams;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly requestTimeoutMs: number;
   readonly requestTimeoutTotalMs: number;
   /** Why nothing more is taken; undefined while it is. */
@@ -36,9 +38,11 @@ export interface ConversationParts {
 /** What the client of one session says, whichever child there is to hear it. */
 export class Conversation {
   readonly #parts: ConversationParts;
+  readonly #remembered: Remembered;
 
   constructor(parts: ConversationParts) {
     this.#parts = parts;
+    this.#remembered = new Remembered(parts.row, parts.metrics);
   }
 
   call(
@@ -77,7 +81,7 @@ export class Conversation {
     if (row.state.permission === permission) return;
     row.change({ permission });
     if (!row.state.initialized) return;
-    for (const text of listsNarrowed(row.state.serverCapabilities)) {
+    for (const text of permissionChanges(row.state.serverCapabilities)) {
       const router = links.current?.router;
       if (router === undefined) streams.listening.push(text);
       else router.announce(text);
@@ -97,14 +101,14 @@ export class Conversation {
       group.settle(settledBy({ kind: 'gone' }, request, undefined));
       return;
     }
-    link.router.ask(request, { idleMs, totalMs }, group).then(
-      (outcome) => {
-        this.#parts.uses.answered();
-        group.settle(this.#settled(request, outcome, rules, link));
-        if (outcome.kind === 'answered') this.#answered(request, outcome);
-      },
-      (error: unknown) => group.settle(this.#failed(request, error)),
-    );
+    this.#remembered.asked(request);
+    void link.router.ask(request, { idleMs, totalMs }, group).then((outcome) => {
+      this.#parts.uses.answered();
+      group.settle(this.#settled(request, outcome, rules, link));
+      const isAnswered = outcome.kind === 'answered';
+      if (isAnswered && looksRefused(outcome.text, outcome.failed)) this.#parts.onSuspicion();
+      this.#remembered.answered(request, isAnswered && !outcome.failed);
+    });
   }
 
   /** A fault in showing what a child has made up is one of this call alone. */
@@ -112,20 +116,10 @@ export class Conversation {
     try {
       return settledBy(shownBy(rules, request, outcome), request, why);
     } catch (error) {
-      return this.#failed(request, error);
+      this.#parts.log.error('session.call_failed', { err: error });
+      const text = errorText(request.id, RPC_ERROR.internalError, 'internal error');
+      return { text, silent: false };
     }
-  }
-
-  #failed({ id }: RequestMessage, error: unknown): Settled {
-    this.#parts.log.error('session.call_failed', { err: error });
-    return { text: errorText(id, RPC_ERROR.internalError, 'internal error'), silent: false };
-  }
-
-  #answered(request: RequestMessage, { text, failed }: { text: string; failed: boolean }): void {
-    if (looksRefused(text, failed)) this.#parts.onSuspicion();
-    if (failed) return;
-    const change = changeBy(request, this.#parts.row.state);
-    if (change !== undefined) this.#parts.row.change(change);
   }
 
   /** What needs no child to be answered. */
@@ -140,7 +134,7 @@ export class Conversation {
       return errorText(request.id, connectionClosed, endSentence(closedBy));
     }
     if (request.method !== 'ping') {
-      return rules.refusal(request) ?? subscriptionRefusal(request, this.#parts.row.state);
+      return rules.refusal(request) ?? this.#remembered.refusal(request);
     }
     // MCP ping: at once, whatever the child does meanwhile.
     this.#parts.uses.use();

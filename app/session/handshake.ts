@@ -3,6 +3,7 @@ import { nestedTooDeep } from '../base/nesting.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Answer } from './calls.ts';
 import type { ClientCapabilities } from './capabilities.ts';
+import { withToolChanges } from './list-changes.ts';
 import type { OpenFailure } from './open-failure.ts';
 
 /** Bytes of a client's `initialize` params, which are kept in the session's row. */
@@ -63,18 +64,17 @@ export function readOpening(
   switch (answer.kind) {
     case 'answered': {
       if (answer.failed) return err({ kind: 'refused', answer: answer.text });
-      const result = JSON.parse(answer.text).result;
+      const { result } = JSON.parse(answer.text);
       if (nestedTooDeep(result)) {
         return err({ kind: 'child_failed', detail: 'the program nests its answer too deeply' });
       }
       const version = result?.protocolVersion;
       const protocolVersion = serverVersions.find((served) => served === version);
       // A version that we do not know is a protocol that we cannot carry (MCP lifecycle).
-      if (protocolVersion !== undefined) {
-        const serverCapabilities = JSON.stringify(result.capabilities ?? {});
-        return ok({ answer: answer.text, protocolVersion, serverCapabilities });
+      if (protocolVersion === undefined) {
+        return err({ kind: 'child_failed', detail: 'the program speaks no version that we know' });
       }
-      return err({ kind: 'child_failed', detail: 'the program speaks no version that we know' });
+      return ok({ ...withToolChanges(answer.text, result.capabilities ?? {}), protocolVersion });
     }
     case 'timed_out':
       return err({ kind: 'silent', detail: 'the program did not answer initialize in time' });

@@ -67,9 +67,14 @@ export class KeptRow {
     return inserted;
   }
 
-  /** What is lost when it cannot be written is known until the broker ends. */
+  /**
+   * What is lost when it cannot be written is known until the broker ends. What a client says again
+   * costs no write: each one waits for the disk, and everybody with it.
+   */
   change(change: Partial<SessionState>): void {
-    this.state = { ...this.state, ...change };
+    const changed = { ...this.state, ...change };
+    if (Bun.deepEquals(changed, this.state)) return;
+    this.state = changed;
     this.#write(this.#sessions.setState(this.#idDigest, this.state));
   }
 

@@ -22,6 +22,14 @@ export type OpenFailure =
   | { readonly kind: 'session_gone' }
   | { readonly kind: 'stopping' };
 
+/** Why, as the log tells it. */
+export function failureFields(failure: OpenFailure): {
+  readonly reason: OpenFailure['kind'];
+  readonly detail: string | undefined;
+} {
+  return { reason: failure.kind, detail: 'detail' in failure ? failure.detail : undefined };
+}
+
 /** What the forge says after a child that failed to start. */
 export type ForgeProbe = 'up' | 'away' | 'token_refused';
 

@@ -5,7 +5,7 @@ import type { Digest } from '../base/secret.ts';
 import { handshakeOf } from './handshake.ts';
 import type { KeptRow } from './kept-row.ts';
 import type { Links } from './links.ts';
-import type { OpenFailure } from './open-failure.ts';
+import { failureFields, type OpenFailure } from './open-failure.ts';
 import type { SessionOwner } from './owned-session.ts';
 import type { Streams } from './streams.ts';
 
@@ -37,8 +37,7 @@ export async function openSession(
   const { links, row, streams, owner, log } = parts;
   const { id, params } = initialize;
   const refused = (failure: OpenFailure): Result<never, OpenFailure> => {
-    const detail = 'detail' in failure ? failure.detail : undefined;
-    log.warn('session.not_opened', { login: owner.login, reason: failure.kind, detail });
+    log.warn('session.not_opened', { login: owner.login, ...failureFields(failure) });
     return err(failure);
   };
   const handshake = handshakeOf(initialize);

@@ -14,9 +14,9 @@ import type { SessionParts } from './session-parts.ts';
 
 export type { RequestMessage } from '../base/message.ts';
 export type { PostedCalls } from './call-group.ts';
+export type { EventSource, StreamEvent } from './event-source.ts';
 export type { ForgeProbe, OpenFailure } from './open-failure.ts';
 export type { CallRules, OwnedSession, SessionOwner } from './owned-session.ts';
-export type { EventSource, StreamEvent } from './stream.ts';
 export type { Listening } from './streams.ts';
 
 /** A session that was opened just now. */

@@ -1,29 +1,39 @@
 import type { RequestMessage } from '../base/message.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { SessionState } from '../store/sessions.ts';
-import type { CallLimits } from './calls.ts';
 import type { Opening } from './handshake.ts';
+import type { WaitLimits } from './in-flight.ts';
 import type { OpenFailure } from './open-failure.ts';
 import type { Router } from './router.ts';
 
+/** What a child before has been told. */
+export interface Replay {
+  readonly protocolVersion: string;
+  /** Asked when the child is there: until then the one before it may be told more. */
+  readonly state: () => SessionState;
+}
+
+/** Whether a client may ask this with the permission of that name; null when none is known. */
+export type StillAllowed = (permission: string | null, request: RequestMessage) => boolean;
+
 /**
  * Tells a child what the one before it knew: that the client is initialized, its log level and its
- * subscriptions. A refusal of one of them is the child's own affair; one that it does not answer
+ * subscriptions, as far as its permission of now allows them. A refusal of one of them is the child's own affair; one that it does not answer
  * at all makes it useless. `session_gone`: it speaks another version than the client was told.
  */
 export async function replayState(
   router: Router,
   opening: Opening,
-  replay: { readonly protocolVersion: string; readonly state: SessionState } | undefined,
-  limits: CallLimits,
+  replay: Replay | undefined,
+  how: { readonly limits: WaitLimits; readonly stillAllowed: StillAllowed },
 ): Promise<Result<void, OpenFailure>> {
   if (replay === undefined) return ok(undefined);
   if (opening.protocolVersion !== replay.protocolVersion) return err({ kind: 'session_gone' });
-  if (!replay.state.initialized) return ok(undefined);
+  const state = replay.state();
+  if (!state.initialized) return ok(undefined);
   router.tell(INITIALIZED);
-  const answers = await Promise.all(
-    requestsOf(replay.state).map((request) => router.ask(request, limits)),
-  );
+  const allowed = requestsOf(state).filter((told) => how.stillAllowed(state.permission, told));
+  const answers = await Promise.all(allowed.map((told) => router.ask(told, how.limits)));
   if (answers.every(({ kind }) => kind === 'answered')) return ok(undefined);
   return err({ kind: 'child_failed', detail: 'the program did not take over the session' });
 }
@@ -38,37 +48,4 @@ function requestsOf({ logLevel, subscriptions }: SessionState): RequestMessage[]
 function request(method: string, params: object): RequestMessage {
   const text = JSON.stringify({ jsonrpc: '2.0', id: 0, method, params });
   return { kind: 'request', id: 0, method, params, text };
-}
-
-/** What of a server's capabilities has a notification that tells of a change (MCP server features). */
-const LISTS = ['tools', 'prompts', 'resources'] as const;
-
-/**
- * The list-changed notifications by which a client learns that another child offers something else
- * than the one whose capabilities it was told; none when those are not known.
- */
-export function listChanges(told: string | null, now: string): readonly string[] {
-  if (told === null || told === now) return [];
-  const before = JSON.parse(told) as Readonly<Record<string, unknown>>;
-  const after = JSON.parse(now) as Readonly<Record<string, unknown>>;
-  return LISTS.filter(
-    (name) => before[name] !== undefined && !Bun.deepEquals(before[name], after[name]),
-  ).map(listChanged);
-}
-
-/**
- * The same for a client that may use other tools than before; those of lists alone that it was told to
- * expect them for.
- */
-export function listsNarrowed(told: string | null): readonly string[] {
-  if (told === null) return [];
-  const capabilities = JSON.parse(told) as Readonly<Record<string, unknown>>;
-  return LISTS.filter((name) => {
-    const { listChanged: declared } = (capabilities[name] ?? {}) as { listChanged?: unknown };
-    return declared === true;
-  }).map(listChanged);
-}
-
-function listChanged(name: (typeof LISTS)[number]): string {
-  return JSON.stringify({ jsonrpc: '2.0', method: `notifications/${name}/list_changed` });
 }

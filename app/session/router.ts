@@ -10,8 +10,9 @@ import type { Metrics } from '../base/metrics.ts';
 import { err, type Result } from '../base/result.ts';
 import type { Child } from '../child/supervisor.ts';
 import type { CallGroup } from './call-group.ts';
-import { type Answer, type CallLimits, Calls } from './calls.ts';
+import { type Answer, Calls } from './calls.ts';
 import type { ClientCapabilities } from './capabilities.ts';
+import type { WaitLimits } from './in-flight.ts';
 import { Outbound } from './outbound.ts';
 import { progressOf } from './progress-token.ts';
 import { Questions } from './questions.ts';
@@ -125,7 +126,7 @@ export class Router {
   }
 
   /** Asks the child; resolves, always, with what became of it. */
-  ask(request: RequestMessage, limits: CallLimits, group?: CallGroup): Promise<Answer> {
+  ask(request: RequestMessage, limits: WaitLimits, group?: CallGroup): Promise<Answer> {
     return this.#calls.ask(request, limits, group);
   }
 

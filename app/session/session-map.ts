@@ -1,11 +1,9 @@
 import { type Cancel, sleep, within } from '../base/clock.ts';
-import { err, ok, type Result } from '../base/result.ts';
 import type { Digest } from '../base/secret.ts';
 import type { SessionRow } from '../store/sessions.ts';
-import type { OpenFailure, SessionLimit } from './open-failure.ts';
 import type { SessionOwner } from './owned-session.ts';
 import type { Renewal } from './renewal.ts';
-import { sessionInTheWay } from './room.ts';
+import { createRooms } from './room.ts';
 import { Session } from './session.ts';
 import type { SessionParts } from './session-parts.ts';
 
@@ -34,18 +32,16 @@ export interface SessionMapParts extends SessionParts {
   readonly stopGraceMs: number;
 }
 
-/** Far more than the stop of a child takes: beyond it the child cannot be ended by anyone. */
-const ROOM_WAIT_MS_MAX = 5_000;
-
 /** Rows that could not be deleted and are remembered; prune takes them when their time has come. */
 const UNDELETED_MAX = 10_000;
 
-const NOT_THERE = Promise.resolve(undefined);
 /** How often it is looked for what has ended, while another broker has taken over. */
 const LEAVE_LOOK_MS = 100;
 
 /** How often it is looked for sessions of which only the row is needed. */
 export const SWEEP_MS = 30_000;
+
+const NOT_THERE = Promise.resolve(undefined);
 
 export function createSessionMap(parts: SessionMapParts, renewal: Renewal): SessionMap {
   const { clock, metrics, store, ttlMs } = parts;
@@ -157,31 +153,4 @@ function ownedBy(
   if (accountId !== owner.accountId || clientId !== owner.clientId) return NOT_THERE;
   if (!session.unusedFor(ttlMs)) return Promise.resolve(session);
   return session.finish('expired').then(() => undefined);
-}
-
-function createRooms(parts: SessionMapParts, occupants: () => readonly Session[]) {
-  const { clock, metrics } = parts;
-  /** Those that give their place to another, whose child waits until theirs is gone. */
-  const leaving = new Set<Session>();
-
-  const limitReached = (limit: SessionLimit): Result<never, OpenFailure> => {
-    metrics.limitsReached.inc({ limit });
-    return err({ kind: 'limit', limit });
-  };
-  return {
-    gone: (session: Session) => leaving.delete(session),
-    async makeRoom(session: Session, take: () => void): Promise<Result<void, OpenFailure>> {
-      leaving.delete(session);
-      const staying = occupants().filter((other) => other !== session && !leaving.has(other));
-      const room = sessionInTheWay(staying, session.owner.accountId, parts);
-      if (!room.ok) return limitReached(room.error);
-      take();
-      const spared = room.value;
-      if (spared === undefined) return ok(undefined);
-      leaving.add(spared);
-      const gone = await within(clock, ROOM_WAIT_MS_MAX, spared.detach('evicted'));
-      leaving.delete(spared);
-      return gone ? ok(undefined) : limitReached('MAX_SESSIONS');
-    },
-  };
 }

@@ -9,6 +9,7 @@ import type { PostedCalls } from './call-group.ts';
 import { carryOn } from './carry-on.ts';
 import { Conversation } from './conversation.ts';
 import { KeptRow } from './kept-row.ts';
+import { Life } from './life.ts';
 import type { Links } from './links.ts';
 import type { OpenFailure } from './open-failure.ts';
 import { openSession } from './opening.ts';
@@ -17,13 +18,6 @@ import { openFailureOf, type SessionEnd } from './session-end.ts';
 import { createLinks, type SessionHooks, type SessionParts } from './session-parts.ts';
 import { type Listening, Streams } from './streams.ts';
 import { Uses } from './uses.ts';
-
-type State =
-  | { readonly kind: 'opening' }
-  | { readonly kind: 'ready' }
-  /** No new calls; those under way may still be answered. */
-  | { readonly kind: 'draining' }
-  | { readonly kind: 'ended'; readonly why: SessionEnd; readonly gone: Promise<void> };
 
 /**
  * One session, from the first `initialize` to its end: a row in the store, and a child while one is
@@ -38,7 +32,7 @@ export class Session implements OwnedSession {
   readonly #links: Links;
   readonly #log: Log;
   #owner: SessionOwner;
-  #state: State = { kind: 'opening' };
+  readonly #life: Life;
   readonly #conversation: Conversation;
   #handshake = '{}';
   /** One start at a time, however many need it. */
@@ -59,6 +53,7 @@ export class Session implements OwnedSession {
     this.#hooks = hooks;
     this.#log = parts.log.with({ session: this.shortId });
     const { clock, store } = parts;
+    this.#life = new Life(row === undefined ? 'opening' : 'ready');
     this.#row = new KeptRow({ sessions: store.sessions, clock, idDigest, log: this.#log }, row);
     this.#streams = new Streams({ ...parts, eventIds: parts.eventIds(idDigest) });
     const uses = new Uses(clock, row?.lastUsedAt ?? clock.now(), () => this.#row.used());
@@ -69,13 +64,12 @@ export class Session implements OwnedSession {
     });
     this.#conversation = new Conversation({
       ...{ ...parts, links: this.#links, row: this.#row, streams: this.#streams, uses },
-      ...{ log: this.#log, closedBy: () => this.#closedBy },
+      ...{ log: this.#log, closedBy: () => this.#life.closedBy },
       onSuspicion: hooks.onSuspicion,
     });
     if (row === undefined) return;
     this.#handshake = row.handshake;
     this.#streams.protocolVersion = row.protocolVersion;
-    this.#state = { kind: 'ready' };
   }
 
   get owner(): SessionOwner {
@@ -88,8 +82,7 @@ export class Session implements OwnedSession {
 
   /** Whether a request may find it: opened, and not ended but with the broker. */
   get usable(): boolean {
-    if (this.#state.kind === 'ended') return this.#state.why === 'stopping';
-    return this.#state.kind !== 'opening';
+    return this.#life.usable;
   }
 
   get occupied(): boolean {
@@ -98,8 +91,8 @@ export class Session implements OwnedSession {
 
   /** Its last use; undefined while its child is needed, -Infinity when that only leaves. */
   get unusedSince(): number | undefined {
-    if (this.#state.kind === 'ended') return Number.NEGATIVE_INFINITY;
-    if (this.#state.kind !== 'ready' || this.#links.starting) return undefined;
+    if (this.#life.hasEnded) return Number.NEGATIVE_INFINITY;
+    if (!this.#life.ready || this.#links.starting) return undefined;
     if (this.#links.current === undefined) return Number.NEGATIVE_INFINITY;
     return this.#links.waiting === 0 ? this.#uses.usedAt : undefined;
   }
@@ -120,7 +113,7 @@ export class Session implements OwnedSession {
 
   /** Whether all that there is of it is its row. */
   get dormant(): boolean {
-    return this.#state.kind === 'ready' && !this.occupied && this.#streams.empty;
+    return this.#life.ready && !this.occupied && this.#streams.empty;
   }
 
   /**
@@ -134,15 +127,11 @@ export class Session implements OwnedSession {
         ...{ links, row, streams, owner: this.#owner, log: this.#log },
         storedPerUserMax: this.#parts.storedPerUserMax,
         onRemoved: this.#hooks.onRemoved,
-        ended: async () => {
-          if (this.#state.kind !== 'ended') return undefined;
-          await this.#state.gone;
-          return openFailureOf(this.#state.why);
-        },
+        ended: () => this.#life.ended(),
       });
       if (opened.ok) {
         this.#handshake = opened.value.handshake;
-        if (this.#state.kind === 'opening') this.#state = { kind: 'ready' };
+        this.#life.opened();
         return ok(opened.value.answer);
       }
       await this.#failed(opened.error, 'not_opened');
@@ -154,11 +143,11 @@ export class Session implements OwnedSession {
   }
 
   get attached(): boolean {
-    return this.#state.kind === 'ready' && this.#links.current !== undefined;
+    return this.#life.ready && this.#links.current !== undefined;
   }
 
   attach(): Promise<Result<void, OpenFailure>> {
-    const closedBy = this.#closedBy;
+    const { closedBy } = this.#life;
     if (closedBy !== undefined) return Promise.resolve(err(openFailureOf(closedBy)));
     if (this.attached) return Promise.resolve(ok(undefined));
     this.#uses.use();
@@ -167,7 +156,7 @@ export class Session implements OwnedSession {
 
   /** Starts a child with the account's newest token beside the one it has, and then instead of it. */
   async renew(): Promise<void> {
-    if (this.#state.kind === 'ready' && this.#links.current !== undefined) await this.#next();
+    if (this.#life.ready && this.#links.current !== undefined) await this.#next();
   }
 
   /** Ends the child; the session goes on with the next one. */
@@ -179,7 +168,7 @@ export class Session implements OwnedSession {
   /** A newer grant of the same account and client carries it on. */
   adopt(grantId: string, permission?: string): void {
     if (permission !== undefined) this.#conversation.permit(permission);
-    if (this.#owner.grantId === grantId || this.#state.kind === 'ended') return;
+    if (this.#owner.grantId === grantId || this.#life.hasEnded) return;
     this.#owner = { ...this.#owner, grantId };
     this.#row.setGrant(grantId);
     this.#log.info('session.taken_over', { login: this.#owner.login, grant: grantId });
@@ -199,7 +188,7 @@ export class Session implements OwnedSession {
   }
 
   async end(reason: string): Promise<void> {
-    const isLeft = this.#state.kind === 'ended' && this.usable;
+    const isLeft = this.#life.hasEnded && this.usable;
     await this.finish('closed', reason);
     // The next broker, which has not heard of this, would go on with it.
     if (isLeft) await this.#row.delete();
@@ -207,36 +196,22 @@ export class Session implements OwnedSession {
 
   /** Takes no more calls, lets those under way be answered for `drainMs`, and ends. */
   async drain(drainMs: number): Promise<void> {
-    if (this.#state.kind === 'ready') {
-      this.#state = { kind: 'draining' };
-      await within(this.#parts.clock, drainMs, this.#links.drained());
-    }
+    if (this.#life.drain()) await within(this.#parts.clock, drainMs, this.#links.drained());
     await this.finish('stopping');
   }
 
   /** Ends the session, whatever it does; `detail` is for the log. The first reason is kept. */
   finish(why: SessionEnd, detail?: string): Promise<void> {
-    if (this.#state.kind === 'ended') return this.#state.gone;
     // With the broker only the child ends: the next one finds the row.
     const kept = why === 'stopping' && this.usable;
-    const { promise: gone, resolve } = Promise.withResolvers<void>();
-    this.#state = { kind: 'ended', why, gone };
-    this.#streams.end();
-    this.#parts.metrics.sessionsEnded.inc({ reason: why });
-    if (why !== 'not_opened') this.#log.info('session.ended', { reason: why, detail });
-    void this.#tearDown(why, kept).then(resolve);
-    return gone;
-  }
-
-  get #closedBy(): SessionEnd | undefined {
-    if (this.#state.kind === 'ready') return undefined;
-    return this.#state.kind === 'ended' ? this.#state.why : 'stopping';
-  }
-
-  async #tearDown(why: SessionEnd, kept: boolean): Promise<void> {
-    const deleted = kept ? Promise.resolve(true) : this.#row.delete();
-    await this.#links.stop(why);
-    this.#hooks.onGone(!(await deleted));
+    return this.#life.end(why, async () => {
+      this.#streams.end();
+      this.#parts.metrics.sessionsEnded.inc({ reason: why });
+      if (why !== 'not_opened') this.#log.info('session.ended', { reason: why, detail });
+      const deleted = kept ? true : this.#row.delete();
+      await this.#links.stop(why);
+      this.#hooks.onGone(!(await deleted));
+    });
   }
 
   /** Another child than the one that was opened with; after a failure all is as it was before. */

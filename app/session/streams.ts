@@ -3,7 +3,8 @@ import { errorText, type RequestId, RPC_ERROR } from '../base/message.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { EventId, EventIds } from './event-id.ts';
 import { EventRing } from './event-ring.ts';
-import { type EventSource, fixedSource, LISTENING, Stream } from './stream.ts';
+import { type EventSource, fixedSource } from './event-source.ts';
+import { LISTENING, Stream } from './stream.ts';
 
 /**
  * What a GET gets. `nothing`: the stream had ended and was read to its end. `unknown`: the event id

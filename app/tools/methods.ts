@@ -1,4 +1,5 @@
 import type { Catalogue } from './catalogue.ts';
+import { parsePermission } from './permission.ts';
 import { ALLOWED, type Allowance, type Decision, decideCall, decideUnreviewed } from './policy.ts';
 import type { CallMessage } from './tool-call.ts';
 
@@ -28,6 +29,22 @@ export function decideMessage(
   if (member !== undefined) return unrestricted(allowance) ? ALLOWED : { kind: 'empty', member };
   if (READS.has(method)) return decideRead(method, allowance);
   return decideUnreviewed('a method that nobody has reviewed', allowance);
+}
+
+/**
+ * The same for what is known by the text of its permission alone, cut by token and ceiling already.
+ * With null, and with what cannot be read, nothing may be sent.
+ */
+export function allowedBy(
+  permissionText: string | null,
+  message: MethodMessage,
+  catalogue: Catalogue,
+): boolean {
+  if (permissionText === null) return false;
+  const permission = parsePermission(permissionText);
+  if (!permission.ok) return false;
+  const allowance = { permission: permission.value, ceiling: permission.value.scope };
+  return decideMessage(message, allowance, catalogue).kind === 'allowed';
 }
 
 const HARMLESS: ReadonlySet<string> = new Set([

@@ -1,5 +1,6 @@
 import { createMetrics } from '../../app/base/metrics.ts';
 import { protectedResource } from '../../app/mcp/protected-resource.ts';
+import { allowedBy } from '../../app/tools/methods.ts';
 import { EVERYTHING, type Permission, serializePermission } from '../../app/tools/permission.ts';
 import { createScopeLimits } from '../../app/tools/scope-limits.ts';
 import type { Scope } from '../../app/tools/scopes.ts';
@@ -47,7 +48,10 @@ function resultOf(method: string, params: unknown, tools: () => unknown): unknow
 export async function enforced(
   options: { readonly tools?: () => unknown; readonly version?: string } = {},
 ) {
-  const made = bench({ script: forgejoMcp(options.tools ?? forgejoMcpList) });
+  const made = bench({
+    script: forgejoMcp(options.tools ?? forgejoMcpList),
+    stillAllowed: (permission, request) => allowedBy(permission, request, reviewedCatalogue()),
+  });
   const { registry: sessions, clock, memory } = made;
   const store = new StoreDouble();
   store.put(ALICE);
@@ -101,6 +105,7 @@ export async function enforced(
       ),
     children: () => made.supervisor.children.length,
     endChild: () => made.supervisor.last.exit(1),
+    forge: made.forge,
   };
 }
 

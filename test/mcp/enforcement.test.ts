@@ -4,6 +4,7 @@ import { SCOPES, scopeText } from '../../app/tools/scopes.ts';
 import { FORGEJO_MCP_TOOLS } from '../fixture/forgejo-mcp-tools.ts';
 import { plainArguments } from '../fixture/plain-arguments.ts';
 import { reviewedCatalogue } from '../support/catalogue.ts';
+import { settled } from '../support/session-registry.ts';
 import { answerOf, enforced, messagesOf } from './enforced.ts';
 import { ALICE, ORIGIN, tokenNamed } from './harness.ts';
 
@@ -260,6 +261,76 @@ describe('[GHSA-mvgg-jvj2-4frq] a session', () => {
     expect(await listed(system)).toHaveLength(reviewedCatalogue().names.length);
     system.operator.maxScope = 'forgejo:read';
     expect(await reaches(system, 'create_org', { name: 'a' })).toBe(false);
+  });
+});
+
+describe('[GHSA-mvgg-jvj2-4frq] a call that has to wait for its child', () => {
+  /** Begins a call, and lets its child start when `meanwhile` is done. */
+  async function waits(meanwhile: (system: Enforced) => void, batch = false) {
+    const system = await enforced(batch ? { version: '2025-03-26' } : {});
+    system.endChild();
+    await settled();
+    system.seen();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    system.forge.gate = promise;
+    const params = { name: 'delete_org', arguments: { org: 'a' } };
+    const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params };
+    const pending = system.send(batch ? [call, { ...call, id: 2, method: 'tools/list' }] : call);
+    await settled();
+    meanwhile(system);
+    resolve();
+    const response = await pending;
+    return { response, seen: system.seen() };
+  }
+
+  it('reaches it when nothing has changed', async () => {
+    const { response, seen } = await waits(() => undefined);
+    expect(response.status).toBe(200);
+    expect(seen).toContain('tools/call');
+  });
+
+  it('is judged again by a permission that became less', async () => {
+    for (const batch of [false, true]) {
+      const { response, seen } = await waits((system) => {
+        system.allow({ scope: 'forgejo:read' });
+      }, batch);
+      expect(response.status).toBe(403);
+      expect(seen).toContain('initialize');
+      expect(seen).not.toContain('tools/call');
+    }
+  });
+
+  it('is refused when its grant has ended', async () => {
+    const { response, seen } = await waits((system) => {
+      system.store.put(ALICE, { grantEnded: true });
+    });
+    expect(response.status).toBe(401);
+    expect(seen).not.toContain('tools/call');
+  });
+});
+
+describe('what a session has been told to remember', () => {
+  const SUBSCRIBE = 'resources/subscribe';
+
+  it('[GHSA-mvgg-jvj2-4frq] is judged anew when the next child is told of it', async () => {
+    const system = await enforced();
+    await system.ask('logging/setLevel', { level: 'warning' });
+    await system.ask(SUBSCRIBE, { uri: 'forgejo://a' });
+    const told = async () => {
+      system.seen();
+      system.endChild();
+      await settled();
+      await listed(system);
+      return system.seen();
+    };
+    expect(await told()).toContain(SUBSCRIBE);
+    system.allow({ targets: ['acme/*'] });
+    const narrowed = await told();
+    expect(narrowed).toContain('logging/setLevel');
+    expect(narrowed).not.toContain(SUBSCRIBE);
+    // Another grant of the same client may have it again.
+    system.allow({});
+    expect(await told()).toContain(SUBSCRIBE);
   });
 });
 

@@ -7,8 +7,8 @@ import { err, ok, type Result } from '../../app/base/result.ts';
 import { type Digest, digestOf } from '../../app/base/secret.ts';
 import type { BearerGrant } from '../../app/mcp/bearer.ts';
 import { createEnforcement } from '../../app/mcp/enforcement.ts';
+import type { TransportParts } from '../../app/mcp/exchange.ts';
 import { protectedResource } from '../../app/mcp/protected-resource.ts';
-import type { TransportParts } from '../../app/mcp/session-transport.ts';
 import { createStepUp } from '../../app/mcp/step-up.ts';
 import type {
   Listening,
@@ -93,7 +93,7 @@ export class StoreDouble {
 
 /** A session that answers when the test says so. */
 export class SessionDouble implements OwnedSession {
-  readonly attached = false;
+  attached = false;
   readonly shortId = 'abcdefgh';
   protocolVersion = '2025-11-25';
   readonly calls: RequestMessage[] = [];

@@ -134,6 +134,8 @@ describe('initialize', () => {
     ];
     for (const { change, heldForMs, status, called } of changes) {
       const { send, store, clock, alice } = resourceUnderTest();
+      // Else the wait for its child has the token checked again.
+      alice.attached = true;
       const params = { name: 'nobody_has_reviewed_it' };
       const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params };
       const held = Promise.withResolvers<void>();

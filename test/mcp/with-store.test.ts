@@ -64,6 +64,7 @@ function whole(limits: Partial<SessionLimits> = {}) {
       stopGraceMs: 1500,
       ...limits,
     },
+    stillAllowed: () => true,
     serverVersions: VERSIONS,
     clock,
     random: systemRandom,

@@ -53,6 +53,7 @@ function setUp(flags: readonly string[] = [], limits: Partial<SessionLimits> = {
       stopGraceMs: 1500,
       ...limits,
     },
+    stillAllowed: () => true,
     serverVersions: VERSIONS,
     clock: systemClock,
     random: systemRandom,

@@ -339,6 +339,28 @@ describe('notifications of the client', () => {
     expect(JSON.parse(await answer)).toMatchObject({ id: 'mine', error: { code: -32000 } });
   });
 
+  it('P10: carry the reason of a cancellation to the child, and nothing else that stands there', async () => {
+    const { session, child } = await setUp();
+    const deep: unknown = JSON.parse('['.repeat(50_000) + ']'.repeat(50_000));
+    for (const more of [
+      { requestID: 1, reason: 'why' },
+      { REQUESTID: 1, reason: deep },
+      { deep },
+    ]) {
+      session.call(request('tools/call', 'mine'));
+      const requestId = child.messages.at(-1)?.id;
+      const method = 'notifications/cancelled';
+      const params = { requestId: 'mine', ...more };
+      expect(session.notify({ kind: 'notification', method, params, text: '' }).ok).toBe(true);
+      const reason = more.reason === 'why' ? { reason: 'why' } : {};
+      expect(child.messages.at(-1)).toEqual({
+        jsonrpc: '2.0',
+        method,
+        params: { requestId, ...reason },
+      });
+    }
+  });
+
   it('cancel nothing when nobody waits under that id', async () => {
     const { session, child } = await setUp();
     session.call(request('tools/call', 1));

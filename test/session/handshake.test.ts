@@ -352,6 +352,22 @@ describe('opening a session (MCP lifecycle, Initialization)', () => {
     );
   });
 
+  for (const tools of ['{}', '{"listChanged" : false,"x":1}']) {
+    it(`tells the client to expect changes of the tools when the child says ${tools}`, async () => {
+      const capabilities = (told: string) => `{"logging":{}, "tools": ${told} ,"y":1.0e0}`;
+      const result = (told: string) =>
+        `{"protocolVersion":"2025-11-25","capabilities":${capabilities(told)}}`;
+      const { registry, sessions } = bench({
+        script: (child) => child.says(`{"result":${result(tools)},"id":1,"jsonrpc":"2.0"}`),
+      });
+      const { answer } = await opened(registry);
+      const told = JSON.stringify({ ...JSON.parse(tools), listChanged: true });
+      expect(answer).toBe(`{"result":${result(told)},"id":0,"jsonrpc":"2.0"}`);
+      const [row] = sessions.rows.values();
+      expect(JSON.parse(row?.serverCapabilities ?? '')).toEqual(JSON.parse(capabilities(told)));
+    });
+  }
+
   it('P4: gives the child the upstream token of its account', async () => {
     const { registry, supervisor, forge } = bench();
     forge.token = 'token-of-account-1';

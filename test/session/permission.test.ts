@@ -24,6 +24,7 @@ describe('a client that may do something else than before', () => {
     const stream = listens(session);
     await registry.find(sessionId, holding('less'));
     expect(heard(stream)).toEqual([
+      CHANGED,
       { jsonrpc: '2.0', method: 'notifications/prompts/list_changed' },
     ]);
   });

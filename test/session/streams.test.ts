@@ -3,7 +3,7 @@ import { createMetrics } from '../../app/base/metrics.ts';
 import { digestOf, systemRandom } from '../../app/base/secret.ts';
 import { createEventIds, SEALED_IDS_MAX } from '../../app/session/event-id.ts';
 import { EVENT_OVERHEAD_BYTES } from '../../app/session/event-ring.ts';
-import { type EventSource, RETRY_MS } from '../../app/session/stream.ts';
+import { type EventSource, RETRY_MS } from '../../app/session/event-source.ts';
 import { Streams } from '../../app/session/streams.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { STREAM_AGE_MS, testKeyring } from '../support/session-registry.ts';

@@ -101,8 +101,29 @@ describe('a session without a child (MCP stdio, Unexpected Termination)', () => 
     expect(await set('Debug')).toBe('emergency');
   });
 
+  it('writes nothing to its row when nothing has changed', async () => {
+    const { session, child, sessions, registry, sessionId } = await talk();
+    let written = 0;
+    const setState = sessions.setState.bind(sessions);
+    sessions.setState = (...state) => {
+      written += 1;
+      return setState(...state);
+    };
+    const say = async () => {
+      session.notify(notification('notifications/initialized'));
+      const { answer } = session.call(request('logging/setLevel', 1, { level: 'error' }));
+      child.answers({}, 'logging/setLevel');
+      await answer;
+      await registry.find(sessionId, { ...owner(), permission: 'some' });
+    };
+    await say();
+    const once = written;
+    for (let time = 0; time < 3; time += 1) await say();
+    expect({ once, written }).toEqual({ once: 2, written: 2 });
+  });
+
   it('remembers SUBSCRIPTIONS_MAX subscriptions and refuses one more', async () => {
-    const { session, child } = await talk();
+    const { session, child, metrics } = await talk();
     const subscribe = async (n: number) => {
       const { answer } = session.call(request('resources/subscribe', n, { uri: `u${n}` }));
       child.answers({}, 'resources/subscribe');
@@ -111,6 +132,31 @@ describe('a session without a child (MCP stdio, Unexpected Termination)', () => 
     for (let n = 0; n < SUBSCRIPTIONS_MAX; n += 1)
       expect((await subscribe(n)).error).toBeUndefined();
     expect((await subscribe(SUBSCRIPTIONS_MAX)).error?.code).toBe(-32000);
+    expect(await metrics.registry.getSingleMetricAsString('fjmcp_limits_reached_total')).toContain(
+      '{limit="SUBSCRIPTIONS_PER_SESSION"} 1',
+    );
+  });
+
+  it('counts subscriptions that the child has not granted yet, until it refuses them', async () => {
+    const { session, child, sessions } = await talk({ limits: { callsMax: 1000 } });
+    const subscribe = (n: number) =>
+      session.call(request('resources/subscribe', n, { uri: `u${n}` })).answer;
+    const sent = child.sent.length;
+    const first = subscribe(0);
+    const others = Array.from({ length: SUBSCRIPTIONS_MAX - 1 }, (_, n) => subscribe(n + 1));
+    expect(JSON.parse(await subscribe(SUBSCRIPTIONS_MAX)).error.code).toBe(-32000);
+    const asked = child.messages.slice(sent);
+    expect(asked).toHaveLength(SUBSCRIPTIONS_MAX);
+    for (const [n, { id }] of asked.entries()) {
+      const refusal = { error: { code: -32002, message: 'no' } };
+      child.says({ jsonrpc: '2.0', id, ...(n === 0 ? refusal : { result: {} }) });
+    }
+    await Promise.all([first, ...others]);
+    const last = subscribe(SUBSCRIPTIONS_MAX);
+    child.answers({}, 'resources/subscribe');
+    expect(JSON.parse(await last).result).toEqual({});
+    expect([...sessions.rows.values()][0]?.subscriptions).toHaveLength(SUBSCRIPTIONS_MAX);
+    expect(JSON.parse(await subscribe(0)).error.code).toBe(-32000);
   });
 
   it('ends when the next child speaks another version', async () => {
@@ -184,12 +230,13 @@ describe('a session without a child (MCP stdio, Unexpected Termination)', () => 
     });
     const listening = listens(session);
     heard(listening);
-    capabilities = { tools: { listChanged: true }, prompts: {} };
+    capabilities = { tools: { listChanged: true }, prompts: { listChanged: true } };
     child.exit(1);
     await settled();
     await session.attach();
+    // That of the tools was promised before, whatever the child said.
     expect(heard(listening).map(({ method }) => method)).toEqual([
-      'notifications/tools/list_changed',
+      'notifications/prompts/list_changed',
     ]);
   });
 
@@ -325,9 +372,9 @@ describe('the grant of a session (B6)', () => {
 
 describe('the renewal of a child', () => {
   /** With a call and a question under way, a minute before the sweep that renews. */
-  async function renewing() {
+  async function renewing(script = opens) {
     const limits = { idleTimeoutMs: 10 * HOUR_MS, requestTimeoutMs: HOUR_MS };
-    const made = await talk({ capabilities: { roots: {} }, limits });
+    const made = await talk({ capabilities: { roots: {} }, limits, script });
     const stopSweeps = made.registry.sweep();
     made.clock.advance(HOUR_MS - 6 * RENEWAL_SWEEP_MS);
     const sweep = async () => {
@@ -354,6 +401,27 @@ describe('the renewal of a child', () => {
     await settled();
     expect(child.stopReason).toBe('renewed');
     expect(supervisor.running).toBe(1);
+  });
+
+  it('tells the successor what the old child was told while it started', async () => {
+    let starts = 0;
+    const script = (started: FakeChild) => {
+      starts += 1;
+      if (starts === 1) opens(started);
+    };
+    const { session, child, supervisor, sweep } = await renewing(script);
+    await sweep();
+    const successor = supervisor.last;
+    expect(methods(successor)).toEqual(['initialize']);
+    const { answer } = session.call(request('logging/setLevel', 7, { level: 'error' }));
+    child.answers({}, 'logging/setLevel');
+    await answer;
+    opens(successor);
+    await settled();
+    expect(successor.messages.at(-1)).toMatchObject({
+      method: 'logging/setLevel',
+      params: { level: 'error' },
+    });
   });
 
   it('lets the old child finish what it asked and mutes all else that it says', async () => {

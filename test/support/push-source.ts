@@ -1,4 +1,4 @@
-import type { EventSource, SourceState, StreamEvent } from '../../app/session/stream.ts';
+import type { EventSource, SourceState, StreamEvent } from '../../app/session/event-source.ts';
 
 /** A source whose events a test pushes. */
 export class PushSource implements EventSource {

@@ -22,6 +22,7 @@ import {
   type SessionLimits,
   type SessionOwner,
   type SessionRegistry,
+  type SessionRegistryOptions,
 } from '../../app/session/registry.ts';
 import type {
   GrantlessSession,
@@ -168,6 +169,7 @@ export function bench(
     readonly script?: (child: FakeChild) => void;
     readonly supervisor?: Supervisor;
     readonly spawnConcurrency?: number;
+    readonly stillAllowed?: SessionRegistryOptions['stillAllowed'];
   } = {},
 ): Bench {
   const clock = new FakeClock();
@@ -223,6 +225,7 @@ export function bench(
       stopGraceMs: 1500,
       ...options.limits,
     },
+    stillAllowed: options.stillAllowed ?? (() => true),
     serverVersions: VERSIONS,
     clock,
     random: systemRandom,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'bun:test';
-import { decideMessage, type MethodDecision } from '../../app/tools/methods.ts';
-import { EVERYTHING, type Permission } from '../../app/tools/permission.ts';
+import { allowedBy, decideMessage, type MethodDecision } from '../../app/tools/methods.ts';
+import { EVERYTHING, type Permission, serializePermission } from '../../app/tools/permission.ts';
 import { type Allowance, type Decision, decideCall } from '../../app/tools/policy.ts';
 import { FULL_SCOPE, SCOPES, scopeAllows } from '../../app/tools/scopes.ts';
 import { TOOLSETS } from '../../app/tools/toolsets.ts';
@@ -366,6 +366,16 @@ describe('other methods', () => {
       for (const permission of restricted) expect(method(name, permission)).toBe('empty');
       expect(method(name)).toBe('allowed');
     }
+  });
+
+  it('are decided alike by the text of a permission, and refused without one that can be read', () => {
+    const message = { method: 'resources/subscribe', params: {}, text: '{}' };
+    const by = (text: string | null) => allowedBy(text, message, catalogue);
+    expect(by(serializePermission({ ...EVERYTHING, scope: 'forgejo:read' }))).toBe(true);
+    for (const permission of restricted) {
+      expect(by(serializePermission({ ...EVERYTHING, ...permission }))).toBe(false);
+    }
+    for (const text of [null, '', '{}', '[]']) expect(by(text)).toBe(false);
   });
 
   it('that nobody knows need everything', () => {
