@@ -7,25 +7,26 @@ import { startSystem, type TestSystem } from '../support/system.ts';
 /** A busy machine takes its time; nothing here waits for a duration. */
 setDefaultTimeout(60_000);
 
+const REQUEST_TIMEOUT_MS = 3_000;
 const EVENT_STREAM = 'text/event-stream';
 
 let system: TestSystem;
 const open: OfficialClient[] = [];
 
 beforeAll(async () => {
-  system = await startSystem({ config: { childCommand: conformanceChild() } });
+  system = await startSystem({
+    config: { childCommand: conformanceChild(), requestTimeoutMs: REQUEST_TIMEOUT_MS },
+  });
 });
 
 afterEach(() => Promise.all(open.splice(0).map((official) => official.close())));
 
 afterAll(() => system.stop());
 
-type How = Parameters<typeof officialClient> extends [unknown, ...infer R] ? R : never;
-
-const connect = (...how: How) => connectTo(system, ...how);
-
-async function connectTo(broker: TestSystem, ...how: How) {
-  const official = await officialClient(broker, ...how);
+async function connect(
+  ...how: Parameters<typeof officialClient> extends [unknown, ...infer R] ? R : never
+) {
+  const official = await officialClient(system, ...how);
   open.push(official);
   const call = async (name: string, args: Record<string, unknown> = {}): Promise<string> => {
     const { content } = await official.client.callTool({ name, arguments: args });
@@ -36,11 +37,7 @@ async function connectTo(broker: TestSystem, ...how: How) {
 
 describe('the official client through the whole broker', () => {
   it('T17: stays quiet and usable after a JSON-RPC error on a stream, which it asks for again', async () => {
-    // A broker of its own: a call of another test may take longer than that on a busy machine.
-    const impatient = await startSystem({
-      config: { childCommand: conformanceChild(), requestTimeoutMs: 3_000 },
-    });
-    const { client, asked, errors, until, call } = await connectTo(impatient);
+    const { client, asked, errors, until, call } = await connect();
     const error = await client
       .callTool({ name: 'slow', arguments: { ms: 600_000 } })
       .catch((cause: unknown) => cause);
@@ -49,8 +46,6 @@ describe('the official client through the whole broker', () => {
     expect(again).toMatchObject({ method: 'GET', status: 204 });
     expect(await call('echo', { text: 'fine' })).toBe('fine');
     expect(errors).toEqual([]);
-    await Promise.all(open.splice(0).map((official) => official.close()));
-    await impatient.stop();
   });
 
   it('T12, T17: gets the rest of a call whose connection broke, each message once', async () => {
