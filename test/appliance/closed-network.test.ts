@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'bun:test';
-import { appliance, describeWith } from '../support/requirements.ts';
+import { describeAppliance } from './harness/describe.ts';
 import type { Machine } from './harness/machine.ts';
 import { NAMES } from './harness/network.ts';
 import {
@@ -13,7 +13,7 @@ import {
 } from './harness/site.ts';
 import { openWorkshop, type Workshop } from './harness/workshop.ts';
 
-describeWith(appliance, 'an installation in a closed network', () => {
+describeAppliance('an installation in a closed network', () => {
   let workshop: Workshop;
   let machine: Machine;
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { appliance, describeWith } from '../support/requirements.ts';
+import { describeAppliance } from './harness/describe.ts';
 import type { Machine } from './harness/machine.ts';
 import { answersFor, connected, outsideFetch, publish, whoami } from './harness/site.ts';
 import { openWorkshop, type Workshop } from './harness/workshop.ts';
@@ -10,7 +10,7 @@ import { openWorkshop, type Workshop } from './harness/workshop.ts';
 const PAGES = ['README.md', 'docs/deploy.md'];
 
 for (const page of PAGES) {
-  describeWith(appliance, `the commands of ${page} on a fresh Debian 12`, () => {
+  describeAppliance(`the commands of ${page} on a fresh Debian 12`, () => {
     let workshop: Workshop;
     let machine: Machine;
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'bun:test';
 import type { HttpFetch } from '../../app/demo/person.ts';
-import { appliance, describeWith } from '../support/requirements.ts';
 import { createWiretap, type Wiretap } from '../support/wiretap.ts';
 import type { Outcome } from './harness/command.ts';
+import { describeAppliance } from './harness/describe.ts';
 import { brokerLog, journalText, mainPid } from './harness/journal.ts';
 import type { Machine } from './harness/machine.ts';
 import { VERSIONS } from './harness/releases.ts';
@@ -20,7 +20,7 @@ import { openWorkshop, type Workshop } from './harness/workshop.ts';
 /** What Debian's own tools leave behind when a package or a user has come and gone. */
 const OF_DEBIAN = ['etc/passwd-', 'etc/group-', 'etc/shadow-', 'etc/gshadow-', 'var/lib/dpkg'];
 
-describeWith(appliance, 'the one command on a fresh Debian 12', () => {
+describeAppliance('the one command on a fresh Debian 12', () => {
   let workshop: Workshop;
   let machine: Machine;
   let installed: Outcome;

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, it } from 'bun:test';
-import { appliance, describeWith } from '../support/requirements.ts';
+import { describeAppliance } from './harness/describe.ts';
 import type { Machine } from './harness/machine.ts';
 import { openWorkshop, type Workshop } from './harness/workshop.ts';
 
 const START_OF_PROCESS_1 = "cut -d' ' -f22 /proc/1/stat";
 
-describeWith(appliance, 'a machine of the suite', () => {
+describeAppliance('a machine of the suite', () => {
   let workshop: Workshop;
   let machine: Machine;
 

@@ -15,7 +15,6 @@ const TOOLS = {
   openssl: 'openssl',
   nsenter: 'util-linux',
 };
-const TEST_TIMEOUT_MS = 300_000;
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
@@ -46,8 +45,10 @@ async function provide(): Promise<string | undefined> {
   if (Bun.which('apt-get') === null) return `the appliance suites need ${packages.join(', ')}`;
   say(`installing ${packages.join(', ')}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } as Record<string, string>;
-  await run(['apt-get', 'update', '-qq'], { env });
-  await must(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages], { env });
+  // The system's own daily run may hold the lock, and a mirror may drop a connection.
+  const apt = ['apt-get', '-o', 'DPkg::Lock::Timeout=300', '-o', 'Acquire::Retries=5', '-qq'];
+  await run([...apt, 'update'], { env });
+  await must([...apt, 'install', '-y', '--no-install-recommends', ...packages], { env });
   return undefined;
 }
 
@@ -91,7 +92,7 @@ function withHosts(hosts: string): readonly string[] {
 
 async function test(files: readonly string[], prepared?: Prepared): Promise<number> {
   const suites = files.length > 0 ? files : ['./test/appliance'];
-  const argv = [process.execPath, 'test', '--timeout', String(TEST_TIMEOUT_MS), ...suites];
+  const argv = [process.execPath, 'test', ...suites];
   const child = Bun.spawn(prepared === undefined ? argv : [...withHosts(prepared.hosts), ...argv], {
     stdio: ['inherit', 'inherit', 'inherit'],
     env: { ...process.env, ...(prepared === undefined ? {} : variables(prepared)) },

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'bun:test';
 import type { DemoClient } from '../../app/demo/client.ts';
-import { appliance, describeWith } from '../support/requirements.ts';
+import { describeAppliance } from './harness/describe.ts';
 import { brokerLog } from './harness/journal.ts';
 import type { Machine } from './harness/machine.ts';
 import { connected, installed, outsideFetch } from './harness/site.ts';
@@ -10,7 +10,7 @@ const CREDENTIALS = '/etc/fjmcp-broker/credentials';
 const STATE = '/var/lib/fjmcp-broker';
 const LOGIN = 'alice\nwonderland\n';
 
-describeWith(appliance, "the operator's commands on an installed machine", () => {
+describeAppliance("the operator's commands on an installed machine", () => {
   let workshop: Workshop;
   let machine: Machine;
   let client: DemoClient;

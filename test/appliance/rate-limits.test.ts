@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'bun:test';
 import type { HttpFetch } from '../../app/demo/person.ts';
-import { appliance, describeWith } from '../support/requirements.ts';
+import { describeAppliance } from './harness/describe.ts';
 import { brokerLog } from './harness/journal.ts';
 import type { Machine } from './harness/machine.ts';
 import { connected, installed, MCP_URL, ORIGIN, outsideFetch, whoami } from './harness/site.ts';
@@ -9,7 +9,7 @@ import { openWorkshop, type Workshop } from './harness/workshop.ts';
 const CONFIG = '/etc/fjmcp-broker/config.toml';
 const RULES = ['register=5/1h', 'authorize=5/1h', 'token=5/1h', 'unauthorized=5/1h'];
 
-describeWith(appliance, 'rate limits behind Caddy', () => {
+describeAppliance('rate limits behind Caddy', () => {
   let workshop: Workshop;
   let machine: Machine;
   let outside: HttpFetch;

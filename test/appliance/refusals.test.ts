@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { appliance, describeWith } from '../support/requirements.ts';
 import type { Outcome } from './harness/command.ts';
+import { describeAppliance } from './harness/describe.ts';
 import type { Machine } from './harness/machine.ts';
 import { archiveName } from './harness/releases.ts';
 import { answersFor, installByPipe, publish } from './harness/site.ts';
@@ -12,7 +12,7 @@ import { openWorkshop, type Workshop } from './harness/workshop.ts';
 /** As the installer's --help documents them. */
 const EXIT = { answer: 4, download: 5, verify: 6, port: 7, caddy: 8 } as const;
 
-describeWith(appliance, 'the installer, where it must refuse', () => {
+describeAppliance('the installer, where it must refuse', () => {
   let workshop: Workshop;
   let machine: Machine;
   let before: string[];

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DemoClient } from '../../app/demo/client.ts';
 import type { HttpFetch } from '../../app/demo/person.ts';
-import { appliance, describeWith } from '../support/requirements.ts';
 import { must } from './harness/command.ts';
+import { describeAppliance } from './harness/describe.ts';
 import { brokerLog, mainPid } from './harness/journal.ts';
 import type { Machine } from './harness/machine.ts';
 import { connected, installByPipe, outsideFetch, publish } from './harness/site.ts';
@@ -25,7 +25,7 @@ const SOCKETS = [
   ...['/run/dbus/system_bus_socket', '/run/systemd/journal/socket'],
 ];
 
-describeWith(appliance, 'a hostile child in the appliance', () => {
+describeAppliance('a hostile child in the appliance', () => {
   let workshop: Workshop;
   let machine: Machine;
   let outside: HttpFetch;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'bun:test';
 import type { HttpFetch } from '../../app/demo/person.ts';
-import { appliance, describeWith } from '../support/requirements.ts';
 import type { Outcome } from './harness/command.ts';
+import { describeAppliance } from './harness/describe.ts';
 import { brokerLog, mainPid } from './harness/journal.ts';
 import { type Load, type LoadReport, startLoad } from './harness/load.ts';
 import type { Machine } from './harness/machine.ts';
@@ -13,7 +13,7 @@ const CLIENTS = 20;
 /** What the installer ends with when the new version was not healthy and the old one is back. */
 const NOT_HEALTHY = 10;
 
-describeWith(appliance, 'another version under the load of 20 clients through Caddy', () => {
+describeAppliance('another version under the load of 20 clients through Caddy', () => {
   let workshop: Workshop;
   let machine: Machine;
   let outside: HttpFetch;

@@ -1,10 +1,22 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { heldPort } from '../support/system.ts';
 
 const TEMPLATES = fileURLToPath(new URL('../../caddy', import.meta.url));
 const HOST = 'mcp.localhost';
+
+export interface Answer {
+  /** 0 when there was none. */
+  readonly status: number;
+  /** In lower case. */
+  readonly head: string;
+  readonly body: string;
+}
+
+/** Longer than any wait of Caddy's own. */
+const ANSWER_SECONDS_MAX = '60';
 
 /** The shipped Caddyfile and site under a real Caddy on loopback, before a broker that is played. */
 export interface Edge {
@@ -12,9 +24,11 @@ export interface Edge {
   readonly plainPort: number;
   readonly port: number;
   /** Asks Caddy through curl, which can say any Host and speaks TLS to a private authority. */
-  readonly ask: (...argv: string[]) => Promise<{ status: number; head: string; body: string }>;
-  /** What Caddy has logged so far. */
-  readonly log: () => string;
+  readonly ask: (...argv: string[]) => Promise<Answer>;
+  /** The same, and hangs up as soon as the body holds `part`. */
+  readonly askUntil: (part: string, ...argv: string[]) => Promise<Answer>;
+  /** The lines that Caddy has logged so far, once one of them holds `part`. */
+  readonly logWith: (part: string) => Promise<string>;
   /** Ends the broker, or starts it again. */
   readonly broker: (answer: ((request: Request) => Response | Promise<Response>) | null) => void;
   readonly stop: () => Promise<void>;
@@ -22,7 +36,7 @@ export interface Edge {
 
 export async function startEdge(): Promise<Edge> {
   const directory = mkdtempSync(join(tmpdir(), 'fje-'));
-  const [port, plainPort] = [freePort(), freePort()];
+  const [port, plainPort] = freePorts();
   const origin = `https://${HOST}:${port}`;
   const socket = join(directory, 'http.sock');
   const config = furnish(directory, { port, plainPort, origin, socket });
@@ -33,15 +47,27 @@ export async function startEdge(): Promise<Edge> {
     stderr: Bun.file(join(directory, 'log')),
   });
   const root = join(directory, 'caddy/pki/authorities/local/root.crt');
-  const log = () => readFileSync(join(directory, 'log'), 'utf8');
-  await until(() => log().includes('serving initial configuration'));
+  const log = () => readFileSync(join(directory, 'log'), 'utf8').split('\n').slice(0, -1);
+  const until = async (isSo: () => boolean | Promise<boolean>) => {
+    while (!(await isSo())) {
+      if (caddy.exitCode !== null) throw new Error(`Caddy has ended:\n${log().join('\n')}`);
+      await Bun.sleep(10);
+    }
+  };
+  await until(() => existsSync(root));
+  // It listens before it has the certificate, and refuses handshakes until then (measured: 20 ms).
+  await until(async () => (await ask(['--cacert', root, `${origin}/metrics`])).status === 404);
   let broker: Bun.Server<undefined> | undefined;
   return {
     origin,
     port,
     plainPort,
-    log,
+    logWith: async (part) => {
+      await until(() => log().some((line) => line.includes(part)));
+      return log().join('\n');
+    },
     ask: (...argv) => ask(['--cacert', root, ...argv]),
+    askUntil: (part, ...argv) => ask(['--no-buffer', '--cacert', root, ...argv], part),
     broker: (answer) => {
       broker?.stop(true);
       broker = answer === null ? undefined : Bun.serve({ unix: socket, fetch: answer });
@@ -77,28 +103,33 @@ function furnish(
   return join(directory, 'Caddyfile');
 }
 
-async function ask(argv: readonly string[]) {
-  const child = Bun.spawn(['curl', '-sS', '-i', '--noproxy', '*', '--max-time', '20', ...argv], {
+async function ask(argv: readonly string[], part?: string): Promise<Answer> {
+  const limits = ['--noproxy', '*', '--max-time', ANSWER_SECONDS_MAX];
+  const child = Bun.spawn(['curl', '-sS', '-i', ...limits, ...argv], {
     stdout: 'pipe',
     stderr: 'pipe',
   });
-  const [out] = await Promise.all([new Response(child.stdout).text(), child.exited]);
+  const decoder = new TextDecoder();
+  let out = '';
+  for await (const chunk of child.stdout) {
+    out += decoder.decode(chunk, { stream: true });
+    if (part !== undefined && answerIn(out).body.includes(part)) child.kill();
+  }
+  await child.exited;
+  return answerIn(out);
+}
+
+function answerIn(out: string): Answer {
   const end = out.indexOf('\r\n\r\n');
-  const head = out.slice(0, end).toLowerCase();
+  const head = out.slice(0, Math.max(end, 0)).toLowerCase();
   const status = Number(head.match(/^http\/[\d.]+ (\d+)/)?.[1] ?? 0);
   return { status, head, body: end < 0 ? '' : out.slice(end + 4) };
 }
 
-async function until(isSo: () => boolean): Promise<void> {
-  for (let tries = 0; !isSo(); tries += 1) {
-    if (tries > 400) throw new Error('Caddy does not serve');
-    await Bun.sleep(25);
-  }
-}
-
-function freePort(): number {
-  const probe = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => undefined } });
-  const { port } = probe;
-  probe.stop(true);
-  return port;
+/** Two, and never the same twice: each is held while the other is looked for. */
+function freePorts(): [number, number] {
+  const [one, other] = [heldPort(), heldPort()];
+  one.release();
+  other.release();
+  return [one.port, other.port];
 }

@@ -2,8 +2,10 @@ import { closeSync, openSync } from 'node:fs';
 import type { Subprocess } from 'bun';
 
 const MAIN = Bun.fileURLToPath(new URL('../../app/main.ts', import.meta.url));
-const START_MS_MAX = 20_000;
-const STOP_MS_MAX = 5_000;
+const COLLECTOR = Bun.fileURLToPath(new URL('./collector.ts', import.meta.url));
+/** What these are for is to end a run; how soon a broker stops is told by tests of its own. */
+const START_MS_MAX = 60_000;
+const STOP_MS_MAX = 20_000;
 const POLL_MS = 50;
 
 /** The broker as a process of its own, which can be killed and started again. */
@@ -11,14 +13,18 @@ export class BrokerProcess {
   readonly #env: Readonly<Record<string, string>>;
   readonly #origin: string;
   readonly #logFile: string;
+  readonly #collector: string;
   #process: Subprocess | undefined;
 
   constructor(options: {
     readonly env: Readonly<Record<string, string>>;
     readonly origin: string;
     readonly logFile: string;
+    /** Where its socket for `collect` shall be. */
+    readonly collector: string;
   }) {
-    this.#env = options.env;
+    this.#collector = options.collector;
+    this.#env = { ...options.env, SOAK_COLLECTOR: options.collector };
     this.#origin = options.origin;
     this.#logFile = options.logFile;
   }
@@ -31,7 +37,7 @@ export class BrokerProcess {
   /** Resolves when it is ready. */
   async start(): Promise<void> {
     const log = openSync(this.#logFile, 'a', 0o600);
-    this.#process = Bun.spawn([process.execPath, MAIN, 'serve'], {
+    this.#process = Bun.spawn([process.execPath, '--preload', COLLECTOR, MAIN, 'serve'], {
       env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...this.#env },
       stdio: ['ignore', log, log],
     });
@@ -42,6 +48,16 @@ export class BrokerProcess {
         throw new Error(`the broker did not start; its log is ${this.#logFile}`);
       }
       await Bun.sleep(POLL_MS);
+    }
+  }
+
+  /** Resolves when it has collected all its garbage; false when it is away. */
+  async collect(): Promise<boolean> {
+    try {
+      const asked = { unix: this.#collector, keepalive: false };
+      return (await fetch('http://collector/', asked)).ok;
+    } catch {
+      return false;
     }
   }
 

@@ -26,10 +26,11 @@ const AFTER_MS = 1_500;
 const CLOSED: ErrorKind = 'rpc_-32000';
 
 /**
- * How old a token answer of the forge may be when the broker is killed and still be lost. With
- * rotation on the pair before it is dead too, and nothing but a sign-in helps.
+ * How long ago the forge may have been asked for tokens when the broker is killed, and its answer
+ * still be lost; a busy machine takes its time over both. With rotation on the pair before it is
+ * dead too, and nothing but a sign-in helps.
  */
-const UNSTORED_MS = 1_000;
+const UNSTORED_MS = 5_000;
 
 /** How soon a person whose pair was lost is asked to sign in: each session refreshes by then. */
 const FOUND_OUT_MS = 120_000;
@@ -44,11 +45,16 @@ interface Outage {
   readonly signedInAgain: Set<number>;
 }
 
+/** `to` is in the future while the child is dying. */
+interface Death {
+  readonly from: number;
+  to: number;
+}
+
 /** What was injected, to tell what it explains from what nobody has caused. */
 export class Faults {
   readonly #outages: Outage[] = [];
-  readonly #deaths = new Map<number, number[]>();
-
+  readonly #deaths = new Map<number, Death[]>();
   readonly #personOf: (session: number) => string;
 
   constructor(personOf: (session: number) => string) {
@@ -73,11 +79,18 @@ export class Faults {
     };
   }
 
-  /** The child of session number `session` is being killed. */
-  childDied(session: number): void {
-    const deaths = this.#deaths.get(session) ?? [];
-    deaths.push(Date.now());
-    this.#deaths.set(session, deaths);
+  /**
+   * The child of session number `session` is told to die, by a signal or a call; it is dead when
+   * `over` is called. On a busy machine a killed process may be long in dying.
+   */
+  childDies(session: number): { over(): void } {
+    const death: Death = { from: Date.now(), to: Number.POSITIVE_INFINITY };
+    this.#deaths.set(session, [...(this.#deaths.get(session) ?? []), death]);
+    return {
+      over() {
+        death.to = Date.now() + AFTER_MS;
+      },
+    };
   }
 
   get outages(): number {
@@ -91,11 +104,11 @@ export class Faults {
   /** Whether something that was injected explains this error. */
   explain(kind: ErrorKind, session: number, span: Span): boolean {
     if (kind === 'refresh_refused') return this.#lostPair(session, span);
-    if (this.#inOutage(span)) {
+    if (within(span, this.#outages)) {
       // What a broker that leaves or comes may say; never that it forgot a session or a sign-in.
       return kind === 'network' || kind === 'http_503' || kind === CLOSED || kind === 'health';
     }
-    return kind === CLOSED && this.#childDied(session, span);
+    return kind === CLOSED && within(span, this.#deaths.get(session) ?? []);
   }
 
   /** Each session of the one person once. */
@@ -114,13 +127,8 @@ export class Faults {
     outage.signedInAgain.add(session);
     return true;
   }
+}
 
-  #inOutage(span: Span): boolean {
-    return this.#outages.some(({ from, to }) => span.from <= to && span.to >= from);
-  }
-
-  #childDied(session: number, span: Span): boolean {
-    const deaths = this.#deaths.get(session) ?? [];
-    return deaths.some((at) => span.from <= at + AFTER_MS && span.to >= at);
-  }
+function within(span: Span, faults: readonly Span[]): boolean {
+  return faults.some(({ from, to }) => span.from <= to && span.to >= from);
 }

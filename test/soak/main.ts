@@ -10,7 +10,7 @@
  *
  * Exits with 1 when descriptors, zombies or children differ at the end from the start, when memory
  * grew by more than 10 % after the first minute (or, when the broker was started again later, after
- * half a minute of its life), when a call was executed twice, or when an error came that nobody has
+ * half a minute of its life; garbage is collected before each measurement), when a call was executed twice, or when an error came that nobody has
  * injected.
  */
 import { parseArgs } from 'node:util';

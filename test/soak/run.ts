@@ -30,9 +30,11 @@ const SESSIONS_PER_PERSON = 5;
 const FORGE_TOKEN_S = 120;
 const MINUTE_MS = 60_000;
 const SAMPLE_MS = 1_000;
-/** Seconds at the beginning and at the end of the last process that are compared. */
-const SAMPLES_MIN = 10;
-const SAMPLES_MAX = 60;
+/** What is not yet collected comes and goes by tens of megabytes; a leak stays. */
+const MEMORY_EVERY_MS = 2_000;
+/** Samples at the beginning and at the end of the last process that are compared. */
+const COMPARED_MIN = 3;
+const COMPARED_MAX = 30;
 /** How long connections and children of the last moment may take to go. */
 const SETTLE_MS_MAX = 30_000;
 
@@ -69,7 +71,8 @@ export async function runSoak(options: SoakOptions): Promise<readonly string[]> 
     executions,
     options,
   });
-  const broker = new BrokerProcess({ env, origin, logFile });
+  const collector = join(directory, 'collector.sock');
+  const broker = new BrokerProcess({ env, origin, logFile, collector });
   const personOf = (session: number) => people[session % people.length]?.login ?? '';
   const faults = new Faults(personOf);
   const ending = new AbortController();
@@ -151,6 +154,8 @@ async function soak(run: Soak): Promise<readonly string[]> {
     tally.failed('exit_code', -1, { from: Date.now(), to: Date.now() }, wrongEnd);
   }
   for (const line of tailOf(tally)) options.print(line);
+  const [early, late] = [memory.early.toFixed(1), memory.late.toFixed(1)];
+  options.print(`memory after collections: ${early} MB early, ${late} MB late`);
   const { doubles, missing } = tally.executions();
   const { notInjected: errorsNotInjected, answered } = tally;
   return verdict({ start, end, memoryMb: memory, doubles, missing, errorsNotInjected, answered });
@@ -174,6 +179,7 @@ async function watch(
   let minute = 1;
   let pid = broker.pid;
   let since = startedAt;
+  let measuredAt = startedAt;
   const samples: { readonly at: number; readonly rssMb: number }[] = [];
   while (Date.now() < endsAt) {
     await Bun.sleep(SAMPLE_MS);
@@ -185,7 +191,10 @@ async function watch(
       since = Date.now();
       samples.length = 0;
     }
-    samples.push({ at: Date.now(), rssMb: read().rssMb });
+    if (Date.now() - measuredAt >= MEMORY_EVERY_MS && (await broker.collect())) {
+      measuredAt = Date.now();
+      samples.push({ at: measuredAt, rssMb: read().rssMb });
+    }
     if (Date.now() - startedAt >= minute * MINUTE_MS && Date.now() < endsAt) {
       tell(`${minute} min`, read());
       minute += 1;
@@ -195,11 +204,10 @@ async function watch(
   const earlyFrom = Math.max(startedAt + MINUTE_MS, since + MINUTE_MS / 2);
   const settled = samples.filter(({ at }) => at >= earlyFrom);
   const used = settled.length > 0 ? settled : samples;
-  const count = Math.max(SAMPLES_MIN, Math.min(SAMPLES_MAX, Math.floor(used.length / 2)));
+  const count = Math.max(COMPARED_MIN, Math.min(COMPARED_MAX, Math.floor(used.length / 2)));
   return { early: lowest(used.slice(0, count)), late: lowest(used.slice(-count)) };
 }
 
-/** The resident set rises and falls by tens of megabytes between two collections; a leak stays. */
 function lowest(samples: readonly { readonly rssMb: number }[]): number {
   return samples.length === 0 ? 0 : Math.min(...samples.map(({ rssMb }) => rssMb));
 }

@@ -1,5 +1,6 @@
 import { ClientMemory, DemoClient } from '../../app/demo/client.ts';
 import { type HttpFetch, Person } from '../../app/demo/person.ts';
+import { untilGone } from '../support/processes.ts';
 import type { ErrorKind, Faults } from './faults.ts';
 import type { Chance } from './random.ts';
 import type { Tally } from './tally.ts';
@@ -152,10 +153,12 @@ export class SoakSession {
       case 'walkAway':
         await this.#walkAway();
         return;
-      case 'die':
-        faults.childDied(this.#number);
+      case 'die': {
+        const death = faults.childDies(this.#number);
         await this.#call('die', {});
+        death.over();
         return;
+      }
       case 'kill':
         this.#killChild();
         return;
@@ -297,9 +300,11 @@ export class SoakSession {
   #killChild(): void {
     const pid = this.#pid;
     if (pid === undefined || !this.#world.isChild(pid)) return;
-    this.#world.faults.childDied(this.#number);
+    const death = this.#world.faults.childDies(this.#number);
     process.kill(pid, 'SIGKILL');
     this.#pid = undefined;
+    // Nobody waits for that here: the next call may meet a child that is dying.
+    void untilGone(pid).then(() => death.over());
   }
 
   async #rest(ms: number): Promise<void> {

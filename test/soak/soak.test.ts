@@ -89,10 +89,14 @@ describe('what was injected', () => {
 
   it('explains the end of a call of the session whose child died, and of no other', () => {
     const faults = new Faults(personOf);
-    faults.childDied(1);
+    expect(faults.explain('rpc_-32000', 1, during())).toBe(false);
+    const death = faults.childDies(1);
     expect(faults.explain('rpc_-32000', 1, during())).toBe(true);
+    expect(faults.explain('rpc_-32000', 1, afterwards())).toBe(true);
     expect(faults.explain('rpc_-32000', 2, during())).toBe(false);
     expect(faults.explain('network', 1, during())).toBe(false);
+    death.over();
+    expect(faults.explain('rpc_-32000', 1, during())).toBe(true);
     expect(faults.explain('rpc_-32000', 1, afterwards())).toBe(false);
   });
 

@@ -4,7 +4,10 @@ import type { Reading } from './readings.ts';
 export interface RunFacts {
   readonly start: Reading;
   readonly end: Reading;
-  /** Resident memory of one broker process under load, MB: after the first minute, and at last. */
+  /**
+   * Resident memory of one broker process under load, MB, each right after a garbage collection:
+   * after the first minute, and at last.
+   */
   readonly memoryMb: { readonly early: number; readonly late: number };
   readonly doubles: number;
   readonly missing: number;

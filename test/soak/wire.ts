@@ -23,8 +23,8 @@ export interface WireOptions {
 }
 
 const PROTOCOL_VERSION = '2025-11-25';
-/** Far longer than any call of a run takes. */
-const TIMEOUT_MS = 20_000;
+/** Twice as long as the broker lets a call wait for its turn and its program, on any machine. */
+const TIMEOUT_MS = 60_000;
 const RESUMES_MAX = 40;
 const REFRESHES_MAX = 2;
 const RESUME_PAUSE_MS = 200;

@@ -3,9 +3,13 @@ import type { Machine } from './machine.ts';
 /** A line of the broker's own, as it lies in the journal. */
 export type JournalEntry = Readonly<Record<string, unknown>>;
 
-/** All that the journal holds of this boot and those before, of one unit or of all. */
+/**
+ * All that was logged before, in this boot and those before, by one unit or by all. What a process
+ * writes lies in the journal a moment later, on a busy machine a long one: this waits for it.
+ */
 export function journalText(machine: Machine, unit?: string): Promise<string> {
-  return machine.must(`journalctl --no-pager -o cat${unit === undefined ? '' : ` -u ${unit}`}`);
+  const ofUnit = unit === undefined ? '' : ` -u ${unit}`;
+  return machine.must(`journalctl --sync; journalctl --no-pager -o cat${ofUnit}`);
 }
 
 /** The broker's lines, of one event or all. */
@@ -15,11 +19,6 @@ export async function brokerLog(machine: Machine, event?: string): Promise<Journ
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as JournalEntry)
     .filter((entry) => event === undefined || entry.event === event);
-}
-
-/** Resolves when the broker has logged that event `count` times. */
-export async function untilLogged(machine: Machine, event: string, count = 1): Promise<void> {
-  while ((await brokerLog(machine, event)).length < count) await Bun.sleep(50);
 }
 
 /** The process that a unit's life hangs on. */

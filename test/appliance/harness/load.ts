@@ -7,7 +7,10 @@ export interface LoadReport {
   readonly calls: number;
   /** Answered with their own result. */
   readonly answered: number;
-  /** Refused for a moment: 503 with Retry-After and a JSON-RPC error that says so. */
+  /**
+   * Refused for a moment: 503 with Retry-After and a JSON-RPC error that says so, or such an error
+   * for a call that was not done in the time that a broker has which is stopped.
+   */
   readonly refused: number;
   /** Neither of both: what a client cannot make sense of. Each with what came instead. */
   readonly lost: readonly string[];
@@ -29,7 +32,10 @@ export interface Load {
 const PAUSE_MS = 10;
 /** Calls in all before the event, and after it. */
 const CALLS_AROUND = 400;
-const CALL_MAX_MS = 30_000;
+/** A call that is answered late is not lost; this ends one that never is. */
+const CALL_MAX_MS = 120_000;
+/** What the broker says of a call that it cannot wait for. */
+const STOPPING = 'the broker is stopping';
 /** As the broker's Retry-After would have it, only sooner. */
 const RETRY_MS = 200;
 
@@ -163,6 +169,9 @@ class Caller {
     if (response.status === 503) {
       const isTold = response.headers.has('retry-after') && text.includes('"error"');
       return isTold ? { kind: 'refused' } : { kind: 'lost', detail: said };
+    }
+    if (text.includes(`"${id}"`) && text.includes('"error"') && text.includes(STOPPING)) {
+      return { kind: 'refused' };
     }
     const expected = isWhoami ? this.#login : 'Forgejo MCP Server version';
     const isAnswer =

@@ -8,6 +8,8 @@ import type { Visitor } from './support/visitor.ts';
 setDefaultTimeout(TEST_PATIENCE_MS);
 
 const FORGE_AUTHORIZE = '/login/oauth/authorize';
+/** For a test that opens three dozen pages, where others open three. */
+const DOZENS_OF_PAGES_MS = 3 * TEST_PATIENCE_MS;
 
 describeWith(chromium, 'attack pages in a real browser', () => {
   const stage = useStage();
@@ -336,50 +338,54 @@ document.querySelector('button').onclick = () => {
     expect(own.landing.arrivals).toEqual([]);
   });
 
-  it('E1: a redirect URI that was not registered leads nowhere, with a sound request or a broken one', async () => {
-    const person = await victim();
-    const { landing, authorizationUrl } = await stage.connecting();
-    const { port } = new URL(landing.redirectUri);
-    const before = person.requested.length;
-    for (const uri of [
-      'https://evil.invalid/',
-      '//evil.invalid/callback',
-      'javascript:alert(1)',
-      'data:text/html,evil',
-      'cursor://anysphere.cursor-mcp/oauth/callback',
-      `http://localhost:${port}/callback`,
-      `http://127.0.0.1:${port}/callback/`,
-      `http://127.0.0.1:${port}/callback?next=evil`,
-      `http://127.0.0.1:${port}/callback#evil`,
-      `http://127.0.0.1:${port}/callback/../evil`,
-      `http://127.0.0.1:${port}/%63allback`,
-      `http://127.0.0.1:${port}@evil.invalid/callback`,
-      `http://127.0.0.1:${port}\\@evil.invalid/callback`,
-      `http://127.0.0.1.evil.invalid/callback`,
-      `http://127.1:${port}/callback`,
-      `https://127.0.0.1:${port}/callback`,
-    ]) {
-      for (const responseType of ['code', 'token']) {
-        const url = new URL(authorizationUrl);
-        url.searchParams.set('redirect_uri', uri);
-        url.searchParams.set('response_type', responseType);
-        await person.open(url);
-        await person.sees('This link leads somewhere it must not');
-        expect(await person.page.getByRole('link').count()).toBe(0);
+  it(
+    'E1: a redirect URI that was not registered leads nowhere, with a sound request or a broken one',
+    async () => {
+      const person = await victim();
+      const { landing, authorizationUrl } = await stage.connecting();
+      const { port } = new URL(landing.redirectUri);
+      const before = person.requested.length;
+      for (const uri of [
+        'https://evil.invalid/',
+        '//evil.invalid/callback',
+        'javascript:alert(1)',
+        'data:text/html,evil',
+        'cursor://anysphere.cursor-mcp/oauth/callback',
+        `http://localhost:${port}/callback`,
+        `http://127.0.0.1:${port}/callback/`,
+        `http://127.0.0.1:${port}/callback?next=evil`,
+        `http://127.0.0.1:${port}/callback#evil`,
+        `http://127.0.0.1:${port}/callback/../evil`,
+        `http://127.0.0.1:${port}/%63allback`,
+        `http://127.0.0.1:${port}@evil.invalid/callback`,
+        `http://127.0.0.1:${port}\\@evil.invalid/callback`,
+        `http://127.0.0.1.evil.invalid/callback`,
+        `http://127.1:${port}/callback`,
+        `https://127.0.0.1:${port}/callback`,
+      ]) {
+        for (const responseType of ['code', 'token']) {
+          const url = new URL(authorizationUrl);
+          url.searchParams.set('redirect_uri', uri);
+          url.searchParams.set('response_type', responseType);
+          await person.open(url);
+          await person.sees('This link leads somewhere it must not');
+          expect(await person.page.getByRole('link').count()).toBe(0);
+        }
       }
-    }
-    const twice = new URL(authorizationUrl);
-    twice.searchParams.append('redirect_uri', 'https://evil.invalid/');
-    await person.open(twice);
-    await person.sees('This link is not complete');
-    const unknown = new URL(authorizationUrl);
-    unknown.searchParams.set('client_id', 'evil');
-    await person.open(unknown);
-    await person.sees('This application is not known here');
-    const origins = new Set(person.requested.slice(before).map((url) => new URL(url).origin));
-    expect([...origins]).toEqual([stage.system.origin]);
-    expect(landing.arrivals).toEqual([]);
-  });
+      const twice = new URL(authorizationUrl);
+      twice.searchParams.append('redirect_uri', 'https://evil.invalid/');
+      await person.open(twice);
+      await person.sees('This link is not complete');
+      const unknown = new URL(authorizationUrl);
+      unknown.searchParams.set('client_id', 'evil');
+      await person.open(unknown);
+      await person.sees('This application is not known here');
+      const origins = new Set(person.requested.slice(before).map((url) => new URL(url).origin));
+      expect([...origins]).toEqual([stage.system.origin]);
+      expect(landing.arrivals).toEqual([]);
+    },
+    DOZENS_OF_PAGES_MS,
+  );
 
   it('[CVE-2025-66414] a page whose name was rebound to our address is not served', async () => {
     const person = await victim();
