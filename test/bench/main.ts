@@ -1,18 +1,13 @@
 /**
- * How fast, and at what cost in memory, calls pass through a bridge between HTTP and stdio:
- *
- *   bun run bench [--seconds 3] [--warmup 1] [--rounds 3] [--sessions 1,20,100]
- *                 [--only pipe,bare,supergateway,broker] [--busy N] [--against DIR]
- *                 [--token-rows 0] [--rate-limits LIMITS] [--json FILE]
- *   bun run bench --flood [--seconds 3] [--rounds 3] [--sessions 20] [--pause 0]
- *                 [--connections 32] [--rate-limits LIMITS]
+ * How fast, and at what cost in memory, calls pass through a bridge between HTTP and stdio. `USAGE`
+ * tells how to run it.
  *
  * Measured is a closed loop: every session calls the tool `noop` of the same light native child and
  * sends the next call when the last was answered. Contenders are the pipe alone (no HTTP, the upper
  * bound), a bare bridge in the same runtime (HTTP in front of the pipe, nothing else), supergateway
- * from the registry (stateful, loopback, no authorization) and this broker with OAuth. They take turns within each round, each started afresh, so that what else the machine
- * does hits all alike; each figure is the median of the rounds. Compare ratios, not figures of two
- * machines.
+ * from the registry (stateful, loopback, no authorization) and this broker with OAuth. They take turns
+ * within each round, each started afresh, so that what else the machine does hits all alike; each
+ * figure is the median of the rounds. Compare ratios, not figures of two machines.
  *
  * `--busy N` keeps N calls in flight over all sessions instead of one in each: what is open must cost
  * nothing, what waits may.
@@ -33,8 +28,8 @@
  */
 import { cpus, release, totalmem } from 'node:os';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { lightChild } from '../support/light-child.ts';
+import { toolFlags } from '../support/tool-flags.ts';
 import { startBare } from './bare.ts';
 import { brokerWith } from './broker.ts';
 import { floodTable, measureFloods, worstRatio } from './floods.ts';
@@ -42,28 +37,34 @@ import { summarize, table } from './summary.ts';
 import { startSupergateway, supergatewayRuntime } from './supergateway.ts';
 import { type Contender, type Turn, takeTurn } from './turn.ts';
 
-const { values: flags } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '3' },
-    warmup: { type: 'string', default: '1' },
-    rounds: { type: 'string', default: '3' },
-    sessions: { type: 'string', default: '1,20,100' },
-    only: { type: 'string', default: 'pipe,bare,supergateway,broker' },
-    busy: { type: 'string' },
-    'token-rows': { type: 'string', default: '0' },
-    against: { type: 'string' },
-    json: { type: 'string' },
-    flood: { type: 'boolean', default: false },
-    pause: { type: 'string', default: '0' },
-    connections: { type: 'string', default: '32' },
-    'rate-limits': { type: 'string' },
-  },
+const USAGE = `usage: bun run bench [--seconds 3] [--warmup 1] [--rounds 3] [--sessions 1,20,100]
+                     [--only pipe,bare,supergateway,broker] [--busy N] [--against DIR]
+                     [--token-rows 0] [--rate-limits LIMITS] [--json FILE]
+       bun run bench --flood [--seconds 3] [--rounds 3] [--sessions 20] [--pause 0]
+                     [--connections 32] [--rate-limits LIMITS] [--json FILE]
+`;
+
+const {
+  values: flags,
+  positive,
+  whole,
+} = toolFlags(USAGE, {
+  seconds: { type: 'string', default: '3' },
+  warmup: { type: 'string', default: '1' },
+  rounds: { type: 'string', default: '3' },
+  sessions: { type: 'string', default: '1,20,100' },
+  only: { type: 'string', default: 'pipe,bare,supergateway,broker' },
+  busy: { type: 'string' },
+  'token-rows': { type: 'string', default: '0' },
+  against: { type: 'string' },
+  json: { type: 'string' },
+  flood: { type: 'boolean', default: false },
+  pause: { type: 'string', default: '0' },
+  connections: { type: 'string', default: '32' },
+  'rate-limits': { type: 'string' },
 });
 
-const tokenRows = Number(flags['token-rows']);
-if (!Number.isSafeInteger(tokenRows) || tokenRows < 0) {
-  throw new Error('--token-rows takes a whole number');
-}
+const tokenRows = whole('--token-rows', flags['token-rows']);
 /** What other people may notice of a flood: their p99 against the p99 before it. */
 const FLOOD_RATIO_MAX = 1.5;
 
@@ -136,7 +137,7 @@ async function floodBench(): Promise<number> {
     seconds: positive('--seconds', flags.seconds),
     warmupSeconds: positive('--warmup', flags.warmup),
     rounds: positive('--rounds', flags.rounds),
-    pauseMs: Number(flags.pause),
+    pauseMs: whole('--pause', flags.pause),
     connections: positive('--connections', flags.connections),
     rateLimits: flags['rate-limits'] ?? 'account_mcp=1000000000/1h',
   });
@@ -145,10 +146,4 @@ async function floodBench(): Promise<number> {
   const wrong = rows.some(({ before, during }) => before.wrong + during.wrong > 0);
   if (wrong) console.log('somebody got a wrong answer');
   return wrong || worstRatio(rows) > FLOOD_RATIO_MAX ? 1 : 0;
-}
-
-function positive(flag: string, text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new Error(`${flag} takes numbers above 0, not "${text}"`);
-  return value;
 }

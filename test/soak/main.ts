@@ -1,7 +1,5 @@
 /**
- * Sessions under everything that happens to them in months, in minutes:
- *
- *   bun run soak [--minutes 10] [--sessions 20] [--seed N]
+ * Sessions under everything that happens to them in months, in minutes.
  *
  * A broker as a process of its own, a Forgejo whose tokens live for two minutes and rotate, and
  * people whose clients call tools, wait, hang up and come back, walk away and rest, while children
@@ -10,32 +8,31 @@
  *
  * Exits with 1 when descriptors, zombies or children differ at the end from the start, when memory
  * grew by more than 10 % after the first minute (or, when the broker was started again later, after
- * half a minute of its life; garbage is collected before each measurement), when a call was executed twice, or when an error came that nobody has
- * injected.
+ * half a minute of its life; garbage is collected before each measurement), when a call was executed
+ * twice, or when an error came that nobody has injected.
  */
-import { parseArgs } from 'node:util';
+import { toolFlags } from '../support/tool-flags.ts';
 import { runSoak } from './run.ts';
 
-const { values: flags } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '10' },
-    sessions: { type: 'string', default: '20' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-  },
+const USAGE = `usage: bun run soak [--minutes 10] [--sessions 20] [--seed N]
+`;
+
+const {
+  values: flags,
+  positive,
+  whole,
+} = toolFlags(USAGE, {
+  minutes: { type: 'string', default: '10' },
+  sessions: { type: 'string', default: '20' },
+  seed: { type: 'string', default: String(Date.now() % 1_000_000) },
 });
 
 const faults = await runSoak({
   minutes: positive('--minutes', flags.minutes),
   sessions: Math.ceil(positive('--sessions', flags.sessions)),
-  seed: Number(flags.seed),
+  seed: whole('--seed', flags.seed),
   print: (line) => console.log(line),
 });
 for (const fault of faults) console.log(`WRONG  ${fault}`);
 if (faults.length === 0) console.log('green: nothing was lost, nothing ran twice, nothing is left');
 process.exit(faults.length === 0 ? 0 : 1);
-
-function positive(flag: string, text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new Error(`${flag} takes a number above 0, not "${text}"`);
-  return value;
-}
