@@ -125,12 +125,16 @@ function say(text: string): void {
   process.stdout.write(text);
 }
 
+const words = process.argv.slice(2);
+if (words.includes('--help')) {
+  say(USAGE);
+  process.exit(0);
+}
 try {
-  await release(readPlan(process.argv.slice(2)));
+  await release(readPlan(words));
 } catch (error) {
-  const isExpected =
-    error instanceof ReleaseFailure || (error instanceof TypeError && 'code' in error);
-  if (!isExpected) throw error;
-  process.stderr.write(`release: ${error.message}\n`);
+  const isUsage = error instanceof TypeError && 'code' in error;
+  if (!isUsage && !(error instanceof ReleaseFailure)) throw error;
+  process.stderr.write(`release: ${error.message}\n${isUsage ? USAGE : ''}`);
   process.exit(1);
 }

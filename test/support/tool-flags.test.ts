@@ -4,7 +4,9 @@ const BENCH = Bun.fileURLToPath(new URL('../bench/main.ts', import.meta.url));
 const SOAK = Bun.fileURLToPath(new URL('../soak/main.ts', import.meta.url));
 
 async function run(tool: string, ...words: string[]) {
-  const tried = Bun.spawn([process.execPath, tool, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const tried = Bun.spawn([process.execPath, tool, ...words], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const [stdout, stderr, code] = await Promise.all([
     new Response(tried.stdout).text(),
     new Response(tried.stderr).text(),
