@@ -202,11 +202,12 @@ describe('bun run bench', () => {
   it('refuses flags that name nothing', async () => {
     for (const flags of [
       ['--only', 'nothing'],
+      ['--only', 'pipe,nothing'],
       ['--seconds', '0'],
       ['--sessions', '1,x'],
     ]) {
       const bench = Bun.spawn([process.execPath, MAIN, ...flags], { stderr: 'ignore' });
-      expect(await bench.exited).toBe(1);
+      expect(await bench.exited).toBe(2);
     }
   });
 

@@ -48,6 +48,7 @@ const {
   values: flags,
   positive,
   whole,
+  refuse,
 } = toolFlags(USAGE, {
   seconds: { type: 'string', default: '3' },
   warmup: { type: 'string', default: '1' },
@@ -80,12 +81,17 @@ const contenders: Contender[] = [
     start: brokerWith({ tokenRows, rateLimits: flags['rate-limits'] }),
   },
 ];
-const chosen = contenders.filter(({ name }) => flags.only.split(',').includes(name));
+const only = flags.only.split(',');
+for (const name of only) {
+  if (!contenders.some((one) => one.name === name)) {
+    refuse(`--only: there is no "${name}" to be measured`);
+  }
+}
+const chosen = contenders.filter(({ name }) => only.includes(name));
 if (flags.against !== undefined) {
   const main = resolve(flags.against, 'app/main.ts');
   chosen.push({ kind: 'bridge', name: 'before', start: brokerWith({ tokenRows, main }) });
 }
-if (chosen.length === 0) throw new Error(`--only names nothing that can be measured`);
 
 const turns: Turn[] = [];
 for (const sessions of flags.sessions.split(',').map((text) => positive('--sessions', text))) {

@@ -7,6 +7,8 @@ export interface ToolFlags<Values> {
   positive(flag: string, text: string): number;
   /** A whole number from 0 on. */
   whole(flag: string, text: string): number;
+  /** Ends the tool as for every flag that it does not take; `reason` is a sentence. */
+  refuse(reason: string): never;
 }
 
 /**
@@ -30,6 +32,7 @@ export function toolFlags<Options extends NonNullable<ParseArgsConfig['options']
     process.exit(0);
   }
   return {
+    refuse,
     values: parsed(options, refuse),
     positive: (flag, text) =>
       number(flag, text, 'a number above 0', (value) => value > 0 && Number.isFinite(value)),
