@@ -258,7 +258,9 @@ describe('stdout of a child (MCP transports, stdio)', () => {
   });
 
   it('does not hold a child back for what it was asked', async () => {
-    const { supervisor, memory } = setUp([], { messageBytesMax: 64 * 1024 * 1024 });
+    // An answer can be here before the write of its question is known to be done.
+    const pipeLimits = { ...PIPE_LIMITS, backlogBytesMax: 64 * 1024 * 1024 };
+    const { supervisor, memory } = setUp([], { messageBytesMax: 64 * 1024 * 1024, pipeLimits });
     const talk = new Talk(supervisor);
     for (let n = 0; n < 3; n += 1) {
       const text = 'x'.repeat(5 * 1024 * 1024);

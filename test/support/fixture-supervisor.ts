@@ -92,6 +92,10 @@ export class Talk {
     this.#lastId += 1;
     const params = { name, arguments: args };
     const id = this.#lastId;
-    this.child.send(JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params }));
+    const sent = this.child.send(
+      JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params }),
+    );
+    // Nobody would ever answer what was not taken.
+    if (!sent.ok && sent.error === 'full') throw new Error('too much waits for the child');
   }
 }
