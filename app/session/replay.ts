@@ -18,8 +18,9 @@ export type StillAllowed = (permission: string | null, request: RequestMessage) 
 
 /**
  * Tells a child what the one before it knew: that the client is initialized, its log level and its
- * subscriptions, as far as its permission of now allows them. A refusal of one of them is the child's own affair; one that it does not answer
- * at all makes it useless. `session_gone`: it speaks another version than the client was told.
+ * subscriptions, as far as its permission of now allows them. A refusal of one of them is the
+ * child's own affair; one that it does not answer at all makes it useless. `session_gone`: it
+ * speaks another version than the client was told.
  */
 export async function replayState(
   router: Router,

@@ -1,12 +1,20 @@
 const MAIN = Bun.fileURLToPath(new URL('../../app/main.ts', import.meta.url));
 
-/** Runs a command of the program to its end, with a bare environment. */
-export async function ownCommand(...words: readonly string[]): Promise<{
+/** What a program has left behind. */
+interface Finished {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
-}> {
-  const child = Bun.spawn([process.execPath, MAIN, ...words], {
+}
+
+/** Runs a command of the program to its end, with a bare environment. */
+export function ownCommand(...words: readonly string[]): Promise<Finished> {
+  return runScript(MAIN, ...words);
+}
+
+/** The same for any script of the tree. */
+export async function runScript(script: string, ...words: readonly string[]): Promise<Finished> {
+  const child = Bun.spawn([process.execPath, script, ...words], {
     env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,22 +1,11 @@
 import { expect, it } from 'bun:test';
+import { runScript } from './own-command.ts';
 
 const BENCH = Bun.fileURLToPath(new URL('../bench/main.ts', import.meta.url));
 const SOAK = Bun.fileURLToPath(new URL('../soak/main.ts', import.meta.url));
 
-async function run(tool: string, ...words: string[]) {
-  const tried = Bun.spawn([process.execPath, tool, ...words], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const [stdout, stderr, code] = await Promise.all([
-    new Response(tried.stdout).text(),
-    new Response(tried.stderr).text(),
-    tried.exited,
-  ]);
-  return { stdout, stderr, code };
-}
-
 it.each([BENCH, SOAK])('shows its usage when asked, and starts nothing', async (tool) => {
-  const { stdout, stderr, code } = await run(tool, '--help');
+  const { stdout, stderr, code } = await runScript(tool, '--help');
   expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
   expect(stdout).toStartWith('usage: bun run ');
 });
@@ -27,7 +16,7 @@ it.each([
   [SOAK, '--minutes=0', '--minutes takes a number above 0, not "0"'],
   [SOAK, '--minutes=', '--minutes takes a number above 0, not ""'],
 ])('says what is wrong with a flag, and how it is used', async (tool, flag, sentence) => {
-  const { stdout, stderr, code } = await run(tool, flag);
+  const { stdout, stderr, code } = await runScript(tool, flag);
   expect({ stdout, code }).toEqual({ stdout: '', code: 2 });
   expect(stderr).toStartWith(`${sentence}\n\nusage: bun run `);
 });
